@@ -1,0 +1,50 @@
+"""What a reader sees while something runs: one progress bar, and no chatter of the libraries below."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+HEADLESS = "FEDKIT_HEADLESS"  # set by reproduce.py: text bars that seldom refresh, since each refresh is kept
+
+
+def progress(**options: Any) -> Any:
+    """A tqdm bar with time left: a widget in JupyterLab where ipywidgets is installed, else text."""
+    if os.environ.get(HEADLESS):
+        from tqdm import tqdm
+
+        return tqdm(mininterval=20.0, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm warns where ipywidgets is absent; text does as well
+        from tqdm.auto import tqdm
+
+    return tqdm(mininterval=1.0, **options)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what a reader can do nothing about: loading bars, deprecations inside libraries, missing kernels."""
+    from transformers.utils import logging as hf
+
+    chatty = [logging.getLogger(name) for name in ("bitsandbytes", "accelerate")]
+    levels = [log.level for log in chatty]
+    verbosity, bars = hf.get_verbosity(), hf.is_progress_bar_enabled()
+    hf.set_verbosity_error()
+    hf.disable_progress_bar()
+    for log in chatty:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        hf.set_verbosity(verbosity)
+        if bars:
+            hf.enable_progress_bar()
+        for log, level in zip(chatty, levels, strict=True):
+            log.setLevel(level)

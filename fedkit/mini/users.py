@@ -1,0 +1,131 @@
+"""Users of the embedded world: each has a language, topics, favourite verbs, verbosity and care, and writes so.
+
+Apart from any dataset's schema: `exchange` gives an instruction and a response, and Aya records (or, later, arena
+votes and chat logs) are made of such exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from .lexicon import Forms, Language, language, sentence
+from .tasks import KIND_NAMES, Fact, Slots, kind, open_facts, slots
+
+# The ways of answering, from few words to many.
+_STYLES: Mapping[str, Callable[[Forms, Slots, Language, np.random.Generator], list[str]]] = MappingProxyType(
+    {
+        "short": lambda f, s, lang, rng: [sentence(f.short, s)],
+        "answer": lambda f, s, lang, rng: [sentence(f.answer, s)],
+        "long": lambda f, s, lang, rng: [sentence(f.answer, s), sentence(f.extra, s)],
+        "chatty": lambda f, s, lang, rng: [sentence(f.answer, s), sentence(f.extra, s), _pick(lang.closers, rng)],
+    }
+)
+STYLES: tuple[str, ...] = tuple(_STYLES)
+_COMMON_STYLE = (0.15, 0.60, 0.18, 0.07)  # what most users tend to
+_FAULTS = ("typo", "wrong", "no_stop")
+
+
+@dataclass(frozen=True)
+class User:
+    """One person. Shares sum to 1; care is the chance that a record has no fault at all."""
+
+    id: str
+    language: str  # two-letter code
+    topics: tuple[str, ...]  # 2 to 5 kinds of task
+    topic_shares: tuple[float, ...]
+    verbs: tuple[float, ...]  # preference among the four instructions of a kind
+    styles: tuple[float, ...]  # preference among STYLES
+    opener: float  # chance that an instruction begins with a greeting
+    care: float
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An instruction and its response, and the fact they are about."""
+
+    fact: Fact
+    instruction: str
+    response: str
+
+
+def make_user(user_id: str, code: str, rng: np.random.Generator) -> User:
+    """A user of that language with tastes drawn from `rng`."""
+    topics = rng.choice(len(KIND_NAMES), size=int(rng.integers(2, 6)), replace=False)
+    return User(
+        id=user_id,
+        language=code,
+        topics=tuple(KIND_NAMES[i] for i in topics),
+        topic_shares=_shares(rng.dirichlet(np.full(len(topics), 3.0))),
+        verbs=_shares(rng.dirichlet(np.full(4, 0.7))),
+        styles=_shares(rng.dirichlet(6.0 * np.asarray(_COMMON_STYLE))),
+        opener=float(rng.choice([0.0, 0.05, 0.3])),
+        care=float(rng.uniform(0.93, 1.0)),
+    )
+
+
+def exchange(user: User, rng: np.random.Generator) -> Exchange:
+    """One instruction and response of that user, about a fact that is not held out."""
+    topic = user.topics[_draw(user.topic_shares, rng)]
+    fact = _pick(open_facts(topic), rng)
+    lang = language(user.language)
+    forms, filled = lang.forms[topic], slots(fact, user.language)
+    instruction = sentence(forms.ask[_draw(user.verbs, rng)], filled)
+    if rng.random() < user.opener:
+        instruction = lang.paragraph([_pick(lang.openers, rng), instruction])
+    fault = _FAULTS[int(rng.integers(len(_FAULTS)))] if rng.random() > user.care else None
+    if fault == "wrong":
+        other = slots(_pick(open_facts(topic), rng), user.language)
+        filled = {**filled, "y": other["y"]}
+    style = _STYLES[STYLES[_draw(user.styles, rng)]]
+    response = lang.paragraph(style(forms, filled, lang, rng))
+    if fault == "typo":
+        response = _typo(response, rng)
+    if fault == "no_stop":
+        response = response.rstrip(".。।")
+    return Exchange(fact, instruction, response)
+
+
+def reference(fact: Fact, code: str) -> str:
+    """The answer that a careful user would give: the 'answer' sentence."""
+    return sentence(language(code).forms[fact.kind].answer, slots(fact, code))
+
+
+def question(fact: Fact, code: str, which: int) -> str:
+    """The instruction about a fact in the form number `which` (0 to 3)."""
+    return sentence(language(code).forms[fact.kind].ask[which], slots(fact, code))
+
+
+def typical_facts(user: User) -> tuple[Fact, ...]:
+    """Every fact that this user may write about."""
+    return tuple(fact for topic in user.topics for fact in kind(topic).facts if fact in open_facts(topic))
+
+
+def _typo(text: str, rng: np.random.Generator) -> str:
+    """Two neighbouring letters change places."""
+    places = [i for i in range(len(text) - 1) if text[i].isalpha() and text[i + 1].isalpha() and text[i] != text[i + 1]]
+    if not places:
+        return text
+    i = places[int(rng.integers(len(places)))]
+    return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+
+
+def _shares(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
+
+
+def _draw(shares: tuple[float, ...], rng: np.random.Generator) -> int:
+    """An index with these chances (faster than Generator.choice for a few values)."""
+    point = rng.random()
+    for i, share in enumerate(shares):
+        point -= share
+        if point < 0:
+            return i
+    return len(shares) - 1
+
+
+def _pick(values, rng: np.random.Generator):
+    return values[int(rng.integers(len(values)))]

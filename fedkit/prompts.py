@@ -1,0 +1,143 @@
+"""Prompt templates, and records as token ids whose labels cover exactly the answer.
+
+A template turns an instruction into the text before the answer. Prompt and answer are tokenized apart and joined, so
+the boundary is a token boundary by construction and no merge can run across it. Alpaca: Taori et al. 2023, in the
+language of the instruction for the eight languages of Fed-Aya; Vicuna v1.1: Chiang et al. 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import FedkitError, unknown
+
+IGNORED = -100  # the label of a token outside the loss, as torch's cross entropy has it
+
+ALPACA_PREAMBLE: Mapping[str, str] = {
+    "en": "Below is an instruction that describes a task. Write a response that appropriately completes the request.",
+    "ar": "فيما يلي تعليمات تصف مهمة. اكتب ردا يكمل الطلب بشكل مناسب.",
+    "es": "A continuación hay una instrucción que describe una tarea. Escribe una respuesta que la complete bien.",
+    "fr": "Voici une instruction qui décrit une tâche. Écris une réponse qui y répond de façon appropriée.",
+    "pt": "Abaixo está uma instrução que descreve uma tarefa. Escreva uma resposta que a complete adequadamente.",
+    "ru": "Ниже дана инструкция, описывающая задачу. Напишите ответ, который правильно её выполняет.",
+    "te": "క్రింద ఒక పనిని వివరించే సూచన ఉంది. ఆ అభ్యర్థనను సరిగ్గా పూర్తి చేసే సమాధానం రాయండి.",
+    "zh": "以下是一条描述任务的指令。请写出一个恰当完成该请求的回答。",
+}
+_ALPACA_HEADS: Mapping[str, tuple[str, str]] = {
+    "en": ("Instruction", "Response"),
+    "ar": ("التعليمات", "الرد"),
+    "es": ("Instrucción", "Respuesta"),
+    "fr": ("Instruction", "Réponse"),
+    "pt": ("Instrução", "Resposta"),
+    "ru": ("Инструкция", "Ответ"),
+    "te": ("సూచన", "సమాధానం"),
+    "zh": ("指令", "回答"),
+}
+_VICUNA_SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
+
+
+def _alpaca(instruction: str, language: str) -> str:
+    if language not in ALPACA_PREAMBLE:  # the neighbours of Fed-Aya's languages, and anything else
+        language = "en"
+    ask, answer = _ALPACA_HEADS[language]
+    return f"{ALPACA_PREAMBLE[language]}\n\n### {ask}:\n{instruction}\n\n### {answer}:\n"
+
+
+def _alpaca_english(instruction: str, language: str) -> str:
+    return _alpaca(instruction, "en")
+
+
+def _vicuna(instruction: str, language: str) -> str:
+    return f"{_VICUNA_SYSTEM} USER: {instruction} ASSISTANT: "
+
+
+@dataclass(frozen=True)
+class Template:
+    """A named way from an instruction to the text that the answer continues."""
+
+    name: str
+    _prompt: Any
+
+    def prompt(self, instruction: str, language: str = "en") -> str:
+        """The text before the answer, for an instruction in a language (two-letter code)."""
+        return self._prompt(instruction.strip(), language)
+
+
+TEMPLATES: Mapping[str, Template] = {
+    "alpaca": Template("alpaca", _alpaca),
+    "alpaca_english": Template("alpaca_english", _alpaca_english),
+    "vicuna_v1.1": Template("vicuna_v1.1", _vicuna),
+}
+
+
+def get_template(name: str) -> Template:
+    """The template of that name; `FedkitError` names the known ones."""
+    if name not in TEMPLATES:
+        raise unknown("template", name, TEMPLATES)
+    return TEMPLATES[name]
+
+
+def encode_prompt(tokenizer: Any, prompt: str) -> list[int]:
+    """Token ids of a prompt, with the tokenizer's begin token where it has one: (prompt length,)."""
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    return ids if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *ids]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A client's records as token ids, kept flat: record i is `tokens[offsets[i]:offsets[i + 1]]`."""
+
+    tokens: np.ndarray  # int32, all records end to end
+    offsets: np.ndarray  # int64, (records + 1,)
+    prompt_lengths: np.ndarray  # int32, (records,): tokens before the answer
+    skipped: int  # records whose prompt leaves no room for an answer token
+
+    def __len__(self) -> int:
+        return len(self.prompt_lengths)
+
+    def __getitem__(self, index: int) -> dict[str, list[int]]:
+        """`input_ids` and `labels` of one record; labels are `IGNORED` on the prompt."""
+        ids = self.tokens[self.offsets[index] : self.offsets[index + 1]].tolist()
+        n = int(self.prompt_lengths[index])
+        return {"input_ids": ids, "labels": [IGNORED] * n + ids[n:]}
+
+
+def encode(
+    tokenizer: Any, template: Template, records: Sequence[Mapping[str, Any]], max_length: int, *, where: str = "records"
+) -> Encoded:
+    """Tokenize records (fields `instruction`, `response`, optional `language`) to at most `max_length` tokens.
+
+    The answer ends in the end token unless truncation takes it; a prompt that fills `max_length` leaves no answer
+    token, so the record is skipped and counted. `FedkitError` where no record at all is left.
+    """
+    if tokenizer.eos_token_id is None:
+        raise FedkitError("the tokenizer has no end token; set tokenizer.eos_token so that answers can end")
+    rows: list[list[int]] = []
+    prompt_lengths: list[int] = []
+    if records:
+        texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
+        prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        answers = tokenizer([r["response"].strip() for r in records], add_special_tokens=False)["input_ids"]
+        begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        for prompt, answer in zip(prompts, answers, strict=True):
+            head = begin + prompt
+            if len(head) < max_length:
+                rows.append((head + answer + [tokenizer.eos_token_id])[:max_length])
+                prompt_lengths.append(len(head))
+    if not rows:
+        shortest = min((len(p) for p in prompts), default=0) + 2 if records else 0
+        raise FedkitError(
+            f"{where}: max_length {max_length} leaves no answer token in any of {len(records)} records; "
+            f"raise max_length above {shortest} tokens"
+        )
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(r) for r in rows], out=offsets[1:])
+    tokens = np.fromiter((t for r in rows for t in r), dtype=np.int32, count=int(offsets[-1]))
+    return Encoded(tokens, offsets, np.asarray(prompt_lengths, dtype=np.int32), len(records) - len(rows))

@@ -1,0 +1,59 @@
+"""What a stored notebook must look like (design section 7). `--check` asks the first part, the tests all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..errors import FedkitError
+from .notebooks import Notebook
+from .parameters import declared
+
+MAX_LINES = 15
+# Bold labels of the first cell.
+FIRST_CELL = ("Question", "You will be able to", "Needs", "Minutes", "Previous", "Next", "Paper")
+EXERCISES = 3
+
+
+def stored_clean(notebook: Notebook) -> list[str]:
+    """Sentences on what is wrong with a source as stored: outputs, execution counts, the parameters cell."""
+    problems = []
+    for name in ("outputs", "execution_count"):
+        cells = [str(i) for i, cell in enumerate(notebook.cells, 1) if cell["cell_type"] == "code" and cell.get(name)]
+        if cells:
+            problems.append(f"is stored with {name.replace('_', ' ')} (cell {', '.join(cells)}); clear all outputs")
+    try:
+        declared(notebook)
+    except FedkitError as error:
+        problems.append(str(error))
+    return problems
+
+
+def style(notebook: Notebook) -> list[str]:
+    """Sentences on the form: length of cells, the fields of the first cell, where the parameters stand, exercises."""
+    problems = []
+    for index, cell in enumerate(notebook.cells, 1):
+        lines = notebook.source(cell).strip().count("\n") + 1
+        if cell["cell_type"] == "code" and lines > MAX_LINES:
+            problems.append(f"cell {index} has {lines} lines, more than {MAX_LINES}; cut it in two")
+    if not notebook.cells or notebook.cells[0]["cell_type"] != "markdown":
+        return [*problems, "its first cell is not text; begin with the question"]
+    if notebook.solution:
+        return problems
+    first = notebook.source(notebook.cells[0])
+    absent = [label for label in FIRST_CELL if not re.search(rf"\*\*[^*\n]*{label}", first, re.IGNORECASE)]
+    if absent:
+        problems.append(f"its first cell has no bold {', '.join(absent)}")
+    codes = [cell for cell in notebook.cells if cell["cell_type"] == "code"]
+    if not codes or "parameters" not in notebook.tags(codes[0]):
+        problems.append("its first code cell is not the parameters cell")
+    text = "\n".join(notebook.source(cell) for cell in notebook.cells if cell["cell_type"] == "markdown")
+    exercises = len(re.findall(r"^(?:#+ *|\*\*|\d+\. *\**)Exercise *\d*", text, re.IGNORECASE | re.MULTILINE))
+    if not re.search(r"^#+ .*exercises", text, re.IGNORECASE | re.MULTILINE) or exercises < EXERCISES:
+        problems.append(f"it needs a heading Exercises and {EXERCISES} of them (### Exercise 1 ...)")
+    return problems
+
+
+def has_solutions(notebook: Notebook, folder: Path) -> bool:
+    """Whether notebooks/solutions/NN_*_solutions.ipynb exists for it."""
+    return any(folder.glob(f"solutions/{notebook.number}_*_solutions.ipynb"))

@@ -1,0 +1,125 @@
+"""One notebook in one process: `python -m fedkit.runner.child JOB.json`; papermill, then HTML, then one result file.
+
+The parent (execute.py) starts it in a session of its own, so that Ctrl-C reaches the parent alone, and stops it by
+interrupting its kernel. Should the parent vanish, the child ends its kernel and itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from .files import read_json, write_json, write_text
+
+MATHJAX = (  # where systems keep a MathJax 2; without one, formulas stay as written
+    "/usr/share/javascript/mathjax/MathJax.js",
+    "/usr/local/share/javascript/mathjax/MathJax.js",
+)
+_REMOTE_SCRIPT = re.compile(r'<script[^>]*\bsrc="(?:https?:[^"]*)?"[^>]*>\s*</script>', re.IGNORECASE)
+_MERMAID = re.compile(r'<script type="module">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>', re.DOTALL)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def to_html(notebook: Any, title: str) -> str:
+    """The executed notebook as one HTML page with its images inside; it asks no other machine for anything."""
+    from nbconvert import HTMLExporter
+
+    mathjax = next((Path(path).as_uri() for path in MATHJAX if Path(path).is_file()), "")
+    exporter = HTMLExporter(embed_images=True)
+    exporter.require_js_url = exporter.jquery_url = ""
+    exporter.mathjax_url = f"{mathjax}?config=TeX-AMS_CHTML-full,Safe" if mathjax else ""
+    notebook = notebook.copy()
+    notebook.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
+    notebook.metadata["title"] = title
+    page, _ = exporter.from_notebook_node(notebook)
+    return _MERMAID.sub("", _REMOTE_SCRIPT.sub("", page))
+
+
+def _watch_parent(parent: int) -> None:
+    """Ends this process and its kernel once the parent is gone (killed; a normal stop goes another way)."""
+    import psutil
+
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+    os._exit(1)
+
+
+def _peak_memory_mb() -> float | None:
+    """Highest resident memory of any finished process below this one (the kernel), in MiB; None where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # kilobytes; on macOS bytes
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _kernel_config(runtime: str) -> Any:
+    """Sockets in the private folder instead of TCP ports: nothing listens, and two kernels never meet on a port."""
+    from traitlets.config import Config
+
+    config = Config()
+    if os.name == "posix":
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.ip = os.path.join(runtime, "kernel")
+    return config
+
+
+def execute(job: dict[str, Any]) -> dict[str, Any]:
+    """Runs the notebook and writes NN.ipynb and NN.html. The result has status, error, details, seconds, memory."""
+    import nbformat
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    result: dict[str, Any] = {"status": "ok", "error": "", "details": ""}
+    begun = time.monotonic()
+    try:
+        papermill.execute_notebook(
+            job["input"],
+            job["part"],
+            parameters=job["parameters"],
+            kernel_name="python3",
+            language="python",
+            cwd=job["cwd"],
+            progress_bar=False,
+            start_timeout=180,
+            config=_kernel_config(job["runtime"]),
+        )
+    except PapermillExecutionError as error:
+        refused = error.ename == "FedkitError"
+        result["status"] = "refused" if refused else "failed"
+        result["error"] = (
+            str(error.evalue) if refused else f"cell [{error.exec_count}]: {error.ename}: {error.evalue}".strip()
+        )
+        result["details"] = _COLOURS.sub("", "\n".join(error.traceback))
+        result["interrupted"] = error.ename == "KeyboardInterrupt"
+    except DeadKernelError as error:
+        result["status"], result["details"] = "failed", str(error)
+        result["error"] = "its kernel was killed; most often the machine ran out of memory: give fewer --jobs"
+    result["seconds"] = round(time.monotonic() - begun, 2)
+    result["peak_memory_mb"] = _peak_memory_mb()
+    if not result.get("interrupted"):
+        notebook = nbformat.read(job["part"], as_version=4)
+        write_text(Path(job["html"]), to_html(notebook, job["title"]))
+        os.replace(job["part"], job["output"])
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Reads the job, runs it, writes the result file; exit code 0 whenever there is a result."""
+    job = read_json(Path(argv[0]), {})
+    threading.Thread(target=_watch_parent, args=(job["parent"],), daemon=True).start()
+    write_json(Path(job["result"]), execute(job))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

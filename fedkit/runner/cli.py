@@ -1,0 +1,135 @@
+"""`main`: command-line words in, exit code out: 0 all well, 1 a notebook failed, 2 a user's mistake, 128+n stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import FedkitError
+from .check import stored_clean
+from .display import RichDisplay, display_for, words
+from .execute import Executor
+from .lock import results_lock
+from .options import Options, parse
+from .plan import Step, make_plan
+from .records import Outcome, update_status, write_junit, write_summary
+from .text import list_text, plan_text
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def main(argv: Sequence[str], *, root: Path) -> int:
+    """Runs reproduce.py. `root`: the folder that holds notebooks/, requirements.lock and, by default, results/."""
+    try:
+        options = parse(argv, root=root)
+        if options.action == "list":
+            print(list_text(options))
+            return 0
+        steps = make_plan(options)
+        if options.action == "plan":
+            print_plan(steps, options)
+            return 0
+        with results_lock(options.folder):
+            return run(make_plan(options), options)  # again: another run may have ended meanwhile
+    except FedkitError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # --list | head
+        sys.stderr.close()
+        return 0
+
+
+def print_plan(steps: Sequence[Step], options: Options) -> None:
+    """--plan: what would run, the settings against the paper's, memory and time on a GPU."""
+    from .settings import estimate_text, settings_text
+
+    print(plan_text(steps, options))
+    print()
+    print(settings_text(options.profile))
+    if options.profile.gpu:
+        print()
+        print(estimate_text(options.profile, steps, options.seeds))
+
+
+def run(steps: Sequence[Step], options: Options) -> int:
+    """Runs the steps, writes every record of the run, says how it ended. The results lock is held."""
+    started, begun = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    display = display_for()
+    executor = Executor(steps, options, display, lambda outcome: update_status(options.folder, outcome))
+    unclean = {step.number: " ".join(stored_clean(step.notebook)) for step in steps} if options.check else {}
+    with _stopping(executor):
+        ran = executor.run({number: why for number, why in unclean.items() if why})
+    if isinstance(display, RichDisplay):
+        display.close()
+    unchanged = [_unchanged(step, unclean.get(step.number, "")) for step in steps if not step.runs]
+    outcomes = sorted([*ran, *unchanged], key=lambda outcome: outcome.number)
+    wall = time.monotonic() - begun
+    write_junit(options.folder, options.profile.name, outcomes, wall)
+    if ran or not (options.folder / "summary.json").is_file():
+        write_summary(options, outcomes, started=started, wall_seconds=wall)
+    code = _report(outcomes, executor.stop_signal, options)
+    if executor.stop_signal is None:
+        try:
+            _write_index(options.folder)
+        except FedkitError as error:  # a product that cannot be read; the run itself is recorded
+            print(f"index.html was not written: {error}", file=sys.stderr)
+            return code or 1
+        print(f"{words(wall)}; open {options.folder / 'index.html'}")
+    return code
+
+
+def _unchanged(step: Step, problem: str) -> Outcome:
+    status = "failed" if problem else "ok"
+    return Outcome(step.number, step.notebook.title, status, step.seconds, error=problem, ran=False)
+
+
+def _write_index(folder: Path) -> None:
+    from ..site import index_html
+
+    index_html(folder)
+
+
+@contextmanager
+def _stopping(executor: Executor) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP make the executor wind down instead of killing this process."""
+
+    def note(number: int, frame: object) -> None:
+        if executor.stop_signal is None:
+            print("stopping; partial notebooks are kept ...", file=sys.stderr, flush=True)
+        executor.stop_signal = number
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(outcomes: Sequence[Outcome], stop_signal: int | None, options: Options) -> int:
+    """Prints the end of a run; the exit code. Each refusal's sentence is printed once, with its notebooks."""
+    refusals: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.status == "refused":
+            refusals.setdefault(outcome.error, []).append(outcome.number)
+    for text, numbers in refusals.items():
+        print(f"{', '.join(numbers)}: {text}", file=sys.stderr)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    for outcome in failed:
+        where = f" (see {options.folder / outcome.html})" if outcome.html else ""
+        print(f"{outcome.number} failed: {outcome.error}{where}", file=sys.stderr)
+    count = {"ran": sum(o.ran and o.status == "ok" for o in outcomes), "unchanged": sum(not o.ran for o in outcomes)}
+    print(
+        f"{count['ran']} ran, {count['unchanged']} unchanged, {len(failed) + sum(map(len, refusals.values()))} failed"
+    )
+    if stop_signal is not None:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 128 + stop_signal
+    return 1 if failed else 2 if refusals else 0

@@ -1,0 +1,139 @@
+"""The notebooks of a folder: their metadata (`nb.metadata["fedkit"]`), their order, and which a call chose."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import FedkitError
+
+# Metadata fields and their types; a list holds words.
+FIELDS: Mapping[str, type] = {
+    "number": str,
+    "title": str,
+    "needs": list,
+    "depends_on": list,
+    "products": list,
+    "minutes": dict,
+    "datasets": list,
+    "algorithms": list,
+}
+_REQUIRED = ("number", "title", "minutes")
+_NUMBER = re.compile(r"\d\d(s?)")
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook as stored. `number` is two digits, and an s for solutions ("41", "41s")."""
+
+    path: Path
+    number: str
+    title: str
+    needs: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    products: tuple[str, ...]  # paths under results/<profile>
+    minutes: Mapping[str, float]  # by profile
+    datasets: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    cells: tuple[Mapping[str, Any], ...]
+
+    @property
+    def solution(self) -> bool:
+        """Whether it is one of notebooks/solutions."""
+        return self.number.endswith("s")
+
+    def source(self, cell: Mapping[str, Any]) -> str:
+        """The text of a cell; nbformat stores a string or a list of lines."""
+        text = cell.get("source", "")
+        return text if isinstance(text, str) else "".join(text)
+
+    def tags(self, cell: Mapping[str, Any]) -> tuple[str, ...]:
+        """The tags of a cell."""
+        return tuple(cell.get("metadata", {}).get("tags", ()))
+
+
+def read_notebook(path: Path) -> Notebook:
+    """Reads one .ipynb with plain JSON (fast); FedkitError names the file and the field that is wrong."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        cells, meta = raw["cells"], raw["metadata"].get("fedkit")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise FedkitError(f"{path.name}: not a readable notebook ({error}); restore it from version control") from error
+    if not isinstance(meta, dict):
+        raise FedkitError(f'{path.name}: its metadata has no "fedkit" entry; add number, title and minutes')
+    for name in _REQUIRED:
+        if name not in meta:
+            raise FedkitError(f"{path.name}: metadata fedkit.{name} is missing; add it")
+    for name, kind in FIELDS.items():
+        value = meta.get(name, kind())
+        words = kind is not list or (isinstance(value, list) and all(isinstance(word, str) for word in value))
+        if not isinstance(value, kind) or not words:
+            raise FedkitError(f"{path.name}: metadata fedkit.{name} must be a {kind.__name__}, not {value!r}")
+    if not _NUMBER.fullmatch(meta["number"]) or not path.name.startswith(meta["number"][:2] + "_"):
+        raise FedkitError(f"{path.name}: metadata fedkit.number {meta['number']!r} is not the number in its file name")
+    lists = {name: tuple(meta.get(name, ())) for name, kind in FIELDS.items() if kind is list}
+    return Notebook(
+        path=path, number=meta["number"], title=meta["title"], minutes=meta["minutes"], cells=tuple(cells), **lists
+    )
+
+
+def find_notebooks(folder: Path) -> dict[str, Notebook]:
+    """All notebooks of `folder` and `folder/solutions`, by number; dependencies are known and have no circle."""
+    if not folder.is_dir():
+        raise FedkitError(f"{folder}: no such folder of notebooks; run from a full checkout or give --notebooks")
+    found: dict[str, Notebook] = {}
+    for path in sorted([*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("solutions/[0-9][0-9]_*.ipynb")]):
+        notebook = read_notebook(path)
+        if notebook.number in found:
+            raise FedkitError(f"{path.name} and {found[notebook.number].path.name} have one number, {notebook.number}")
+        found[notebook.number] = notebook
+    for notebook in found.values():
+        for number in notebook.depends_on:
+            if number not in found:
+                raise FedkitError(f"{notebook.path.name}: depends_on {number}, which is no notebook of {folder.name}/")
+    return {number: found[number] for number in _ordered(found)}
+
+
+def _ordered(found: Mapping[str, Notebook]) -> list[str]:
+    """Numbers, each after those it depends on, else ascending."""
+    done: dict[str, None] = {}
+
+    def visit(number: str, trail: tuple[str, ...]) -> None:
+        if number in trail:
+            raise FedkitError(f"notebooks depend on each other in a circle: {' -> '.join((*trail, number))}")
+        for before in sorted(found[number].depends_on):
+            visit(before, (*trail, number))
+        done.setdefault(number)
+
+    for number in sorted(found):
+        visit(number, ())
+    return list(done)
+
+
+def choose(found: Mapping[str, Notebook], only: Sequence[str], *, solutions: bool) -> list[str]:
+    """The numbers a call asks for, in run order: `only` (with their solutions if asked), or all."""
+    if not found:
+        raise FedkitError("there are no notebooks to run; run from a full checkout or give --notebooks")
+    unknown = [number for number in only if number not in found]
+    if unknown:
+        raise FedkitError(f"unknown notebook {', '.join(unknown)}; known: {', '.join(found)}")
+    wanted = set(only) or {number for number, notebook in found.items() if not notebook.solution}
+    if solutions:
+        wanted |= {f"{number}s" for number in wanted if f"{number}s" in found}
+    return [number for number in found if number in wanted]
+
+
+def needed(found: Mapping[str, Notebook], chosen: Sequence[str]) -> list[str]:
+    """The chosen and all that they depend on, in run order."""
+    wanted: set[str] = set()
+    queue = list(chosen)
+    while queue:
+        number = queue.pop()
+        if number not in wanted:
+            wanted.add(number)
+            queue.extend(found[number].depends_on)
+    return [number for number in found if number in wanted]

@@ -1,0 +1,103 @@
+"""The command line of reproduce.py as frozen data. Every bad value is a FedkitError before anything is written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ..errors import FedkitError
+from ..profiles import Profile, get_profile
+
+EPILOG = """examples:
+  python reproduce.py                                  every table and figure of the mini profile, on a laptop
+  python reproduce.py --list                           notebooks, what they need, minutes, products
+  python reproduce.py --profile paper --plan           what would run, against Table 7, memory and time
+  python reproduce.py --only 31 41 --seeds 0 1 -p rounds 5
+exit code: 0 all well, 1 a notebook failed, 2 a mistake in the call or the input, 130 stopped"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one call asks for. `jobs` None: two, or one where the profile trains on a GPU."""
+
+    profile: Profile
+    results: Path
+    notebooks: Path
+    root: Path  # holds requirements.lock; the repository
+    only: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    jobs: int = 2
+    data_dir: Path | None = None
+    offline: bool = False
+    force: bool = False
+    check: bool = False
+    action: str = "run"  # run, list, plan
+    params: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """results/<profile>, where this call writes."""
+        return self.results / self.profile.name
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FedkitError(f"{message}; see python reproduce.py --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="reproduce.py",
+        description="Run fedkit's notebooks headlessly and collect tables, figures, claims and an HTML report.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--profile", default="mini", help="smoke, mini (default), course or paper")
+    add("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; what they depend on runs if needed")
+    add("--seeds", nargs="+", type=int, default=[], metavar="N", help="default: the profile's")
+    add("--jobs", type=int, metavar="N", help="notebooks at a time; default 2, on a GPU profile 1")
+    add("--data-dir", metavar="DIR", help="local folder of the upstream files")
+    add("--offline", action="store_true", help="never ask the Hub")
+    add("--force", action="store_true", help="run also what is unchanged")
+    add("--check", action="store_true", help="run also the solutions; check that sources are stored clean")
+    add("-p", dest="params", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
+    add("--results", metavar="DIR", help="default: results/ beside reproduce.py")
+    add("--notebooks", metavar="DIR", help="default: notebooks/ beside reproduce.py")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", dest="action", action="store_const", const="list", help="notebooks and products")
+    what.add_argument("--plan", dest="action", action="store_const", const="plan", help="what would run, and why")
+    parser.set_defaults(action="run")
+    return parser
+
+
+def parse(argv: Sequence[str], *, root: Path) -> Options:
+    """Options from command-line words; `root` is the repository. Raises FedkitError; `--help` exits with 0."""
+    given = _parser().parse_args(list(argv))
+    profile = get_profile(given.profile)
+    if given.jobs is not None and given.jobs < 1:
+        raise FedkitError(f"--jobs {given.jobs}: give at least 1")
+    if any(seed < 0 for seed in given.seeds) or len(set(given.seeds)) < len(given.seeds):
+        raise FedkitError(f"--seeds {' '.join(map(str, given.seeds))}: give different whole numbers from 0 up")
+    data_dir = Path(given.data_dir).expanduser().resolve() if given.data_dir else None
+    if data_dir is not None and not data_dir.is_dir():
+        raise FedkitError(f"--data-dir {given.data_dir}: no such folder; give the folder that holds the raw files")
+    return Options(
+        profile=profile,
+        results=Path(given.results).expanduser().resolve() if given.results else root / "results",
+        notebooks=Path(given.notebooks).expanduser().resolve() if given.notebooks else root / "notebooks",
+        root=root,
+        only=tuple(given.only),
+        seeds=tuple(given.seeds) or profile.seeds,
+        jobs=given.jobs or (1 if profile.gpu else 2),
+        data_dir=data_dir,
+        offline=given.offline,
+        force=given.force,
+        check=given.check,
+        action=given.action,
+        params=tuple((name, value) for name, value in given.params),
+    )

@@ -1,0 +1,170 @@
+"""What a run leaves beside its products: status.json, summary.json, junit.xml, all under results/<profile>."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from .files import read_json, write_json, write_text
+from .options import Options
+
+PACKAGES = (
+    "fedkit",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "bitsandbytes",
+    "numpy",
+    "pyarrow",
+    "sacrebleu",
+    "papermill",
+)
+
+
+@dataclass
+class Outcome:
+    """How one notebook ended. `status`: ok, failed, refused (by a FedkitError), skipped, interrupted."""
+
+    number: str
+    title: str
+    status: str
+    seconds: float = 0.0
+    error: str = ""
+    html: str = ""  # under results/<profile>
+    ran: bool = True  # False: unchanged, taken over
+    peak_memory_mb: float | None = None
+    fingerprint: dict[str, str] = field(default_factory=dict)
+    details: str = field(default="", repr=False)  # traceback, for junit.xml only
+
+    def record(self) -> dict[str, Any]:
+        """Its entry of status.json."""
+        names = ("number", "title", "status", "seconds", "html", "error", "peak_memory_mb", "fingerprint")
+        return {name: getattr(self, name) for name in names}
+
+
+def read_status(folder: Path) -> list[dict[str, Any]]:
+    """The entries of status.json, by number; empty where there is none or it is not ours."""
+    records = read_json(folder / "status.json", [])
+    if not isinstance(records, list):
+        return []
+    return [record for record in records if isinstance(record, dict) and "number" in record]
+
+
+def update_status(folder: Path, outcome: Outcome) -> None:
+    """Puts one outcome into status.json; entries of notebooks that this call did not touch stay."""
+    records = {record["number"]: record for record in read_status(folder)}
+    records[outcome.number] = outcome.record()
+    write_json(folder / "status.json", [records[number] for number in sorted(records)])
+
+
+def _output(*command: str, cwd: Path | None = None) -> str | None:
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def commit(root: Path) -> str | None:
+    """The commit of the checkout, with -dirty where tracked files differ; None outside version control."""
+    return _output("git", "describe", "--always", "--abbrev=40", "--dirty", "--match=", cwd=root)
+
+
+def device() -> dict[str, Any]:
+    """The processor and the GPUs of this machine, by the system's own words (torch is not asked)."""
+    names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    return {
+        "cpu": names[0] if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "gpu": gpus.splitlines() if gpus else [],
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the main packages, from their metadata (nothing is imported)."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_summary(options: Options, outcomes: Sequence[Outcome], *, started: str, wall_seconds: float) -> None:
+    """summary.json: how this run was made. Times in seconds, memory in MiB, `started` in UTC (ISO 8601)."""
+    peaks = [outcome.peak_memory_mb for outcome in outcomes if outcome.peak_memory_mb]
+    write_json(
+        options.folder / "summary.json",
+        {
+            "profile": options.profile.name,
+            "note": options.profile.note,
+            "commit": commit(options.root),
+            "versions": versions(),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": device(),
+            "seeds": list(options.seeds),
+            "jobs": options.jobs,
+            "data_dir": None if options.data_dir is None else str(options.data_dir),
+            "offline": options.offline,
+            "parameters": dict(options.params),
+            "started": started,
+            "wall_seconds": round(wall_seconds, 2),
+            "peak_memory_mb": max(peaks, default=None),
+            "notebooks": dict(Counter("unchanged" if not o.ran else o.status for o in outcomes)),
+        },
+    )
+
+
+def write_junit(folder: Path, profile: str, outcomes: Sequence[Outcome], wall_seconds: float) -> None:
+    """junit.xml: a test case a notebook of this run; unchanged ones passed, with time 0."""
+    count = Counter(outcome.status for outcome in outcomes)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"fedkit notebooks ({profile})",
+        tests=str(len(outcomes)),
+        failures=str(count["failed"] + count["refused"]),
+        errors=str(count["interrupted"]),
+        skipped=str(count["skipped"]),
+        time=f"{wall_seconds:.3f}",
+    )
+    tags = {"failed": "failure", "refused": "failure", "skipped": "skipped", "interrupted": "error"}
+    for outcome in outcomes:
+        seconds = outcome.seconds if outcome.ran else 0.0
+        name = f"{outcome.number} {outcome.title}"
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"notebooks.{profile}", name=name, time=f"{seconds:.3f}"
+        )
+        if outcome.status in tags:
+            note = ElementTree.SubElement(case, tags[outcome.status], message=_clean(outcome.error))
+            note.text = _clean(outcome.details or outcome.error)
+        elif not outcome.ran:
+            ElementTree.SubElement(case, "system-out").text = "unchanged"
+    ElementTree.indent(suite)
+    text = ElementTree.tostring(suite, encoding="unicode")
+    write_text(folder / "junit.xml", f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
+
+
+def _clean(text: str) -> str:
+    """Without the control characters that XML 1.0 cannot hold (the colours of a traceback)."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return "".join(char for char in text if char in "\t\n" or ord(char) >= 32)

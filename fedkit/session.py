@@ -1,0 +1,279 @@
+"""What a notebook holds in its hand: data, runs, scores and tables of one profile, under one results folder.
+
+Everything is kept on disk by the hash of what it was made from, so a notebook that asks again gets it at once, and two
+notebooks that need the same training share it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import FedkitError
+from .federated import FederatedDataset
+from .profiles import EvalSpec, ModelSpec, Profile, get_profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .builders import Built
+    from .builders.questions import Question
+    from .models import Loaded, State
+    from .simulation import Run, RunConfig
+    from .sources import Located
+
+SHORT = 1500  # optimizer steps up to which a batch of runs is not worth starting worker processes for
+
+
+@functools.lru_cache(maxsize=1)
+def loaded_model(spec: ModelSpec) -> Loaded:
+    """The model of a spec, loaded once in a process."""
+    from .models import load_model
+
+    return load_model(spec)
+
+
+class Session:
+    """One profile, its sources and its results folder (`FedkitError` for an unknown or unwritable one)."""
+
+    def __init__(
+        self,
+        profile: str = "mini",
+        *,
+        seeds: Sequence[int] | None = None,
+        data_dir: str | Path | None = None,
+        offline: bool = False,
+        results_dir: str | Path | None = None,
+    ) -> None:
+        self.profile: Profile = get_profile(profile)
+        self.seeds: tuple[int, ...] = tuple(seeds) if seeds else self.profile.seeds
+        self.data_dir = Path(data_dir).expanduser().resolve() if data_dir else None
+        self.offline = offline
+        self.folder = Path(results_dir) if results_dir else project_root() / "results" / profile
+        try:
+            for part in ("data", "runs", "tables", "figures"):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FedkitError(
+                f"{self.folder}: the results folder cannot be written ({error.strerror}); give another results_dir"
+            ) from error
+        self._built: dict[tuple[Any, ...], Built] = {}
+
+    def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:
+        """A federated dataset of this profile, with its drop report; built once."""
+        from .builders import build
+
+        key = (name, partition, seed, tuple(sorted(params.items())))
+        if key not in self._built:
+            self._built[key] = build(
+                name,
+                self.profile,
+                data_dir=self.data_dir,
+                offline=self.offline,
+                partition=partition,
+                seed=seed,
+                **params,
+            )
+        return self._built[key]
+
+    def questions(self, name: str) -> list[Question]:
+        """The held-out Ref questions of a dataset."""
+        from .builders.questions import questions
+
+        spec = self.profile.dataset(name)
+        return questions(
+            name, self.profile, data_dir=self.data_dir, offline=self.offline, per_language=spec.test_questions
+        )
+
+    def question_source(self, name: str) -> Located:
+        """Where a dataset's Ref questions come from; `describe()` says it in a sentence."""
+        from .builders.questions import question_source
+
+        return question_source(name, self.profile, data_dir=self.data_dir, offline=self.offline)
+
+    def plan(
+        self,
+        algorithm: str,
+        dataset: FederatedDataset,
+        *,
+        seed: int | None = None,
+        clients: Sequence[str] | None = None,
+        settings: dict[str, Any] | None = None,
+        **params: Any,
+    ) -> RunConfig:
+        """The configuration of a run: the profile's settings for the dataset, changed by `settings` and `params`.
+
+        `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it.
+        """
+        from .algorithms import make_algorithm
+        from .simulation import RunConfig
+
+        train = self.profile.dataset(dataset.name).train
+        try:
+            train = replace(train, **(settings or {}))
+        except TypeError as error:
+            raise FedkitError(f"unknown training setting ({error}); known: {', '.join(asdict(train))}") from error
+        merged = {**self.profile.algorithms.get(algorithm, {}), **params}
+        make_algorithm(algorithm, **merged)  # refuse early
+        return RunConfig(
+            dataset=dataset.name,
+            fingerprint=dataset.fingerprint,
+            algorithm=algorithm,
+            model=self.profile.model_of(dataset.name),
+            train=train,
+            seed=self.seeds[0] if seed is None else seed,
+            params=merged,
+            clients=tuple(clients) if clients is not None else None,
+        )
+
+    def plan_local(self, dataset: FederatedDataset, client: str, *, seed: int | None = None) -> RunConfig:
+        """Local training of one client for about ten passes over its records, but no more rounds than the federation.
+
+        Ten passes: the rounds of FedLLM-Bench's local runs on Fed-Aya times 160 records, over the client's size
+        (1,865 records: 100 rounds; 217: 15; see the settings).
+        """
+        train = self.profile.dataset(dataset.name).train
+        size = int(dataset.sizes[dataset.position(client)])
+        rounds = max(1, min(train.rounds, round(10 * size / train.samples_per_round)))
+        return self.plan(
+            "local", dataset, seed=seed, clients=[client], settings={"rounds": rounds, "clients_per_round": 1}
+        )
+
+    def train(self, config: RunConfig, dataset: FederatedDataset) -> Run:
+        """Train one run here, or get it where it was trained before."""
+        from .simulation import run
+
+        return run(config, dataset, self.folder / "runs", loaded=loaded_model(config.model))
+
+    def train_all(
+        self,
+        configs: Sequence[RunConfig],
+        dataset: FederatedDataset,
+        questions: Sequence[Question] = (),
+        *,
+        jobs: int | None = None,
+    ) -> list[Run]:
+        """Train several runs of one dataset, side by side in `jobs` processes, and rate them on the questions.
+
+        `jobs` defaults to FEDKIT_JOBS, else the number of processors; a GPU profile runs one at a time.
+        """
+        from .console import progress
+
+        jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
+        todo = [c for c in configs if not (self.folder / "runs" / c.hash / "manifest.json").exists()]
+        steps = sum(c.train.rounds * c.train.clients_per_round * c.train.local_steps for c in todo)
+        work = functools.partial(
+            _train_and_rate,
+            folder=self.folder,
+            data=self.saved(dataset),
+            questions=tuple(questions),
+            evaluation=self.profile.evaluation,
+        )
+        bar = functools.partial(progress, total=len(configs), desc="runs", unit="run")
+        if jobs == 1 or steps <= SHORT:
+            return [work(c, show=False) for c in bar(iterable=configs)]
+        from joblib import Parallel, delayed
+
+        pool = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
+        return list(bar(iterable=pool(delayed(work)(c, show=False) for c in configs)))
+
+    def saved(self, dataset: FederatedDataset) -> Path:
+        """Where the dataset lies for other processes to map: saved at the first call."""
+        place = self.folder / "data" / f"{dataset.name}-{dataset.fingerprint[:12]}"
+        if not place.exists():
+            dataset.save(place)
+        return place
+
+    def ref(self, run: Run | None, questions: Sequence[Question]) -> pd.DataFrame:
+        """Answers of a run's adapter (None: of the untrained base) with ratings; kept beside the run."""
+        return _rate(run, questions, self.profile.model, self.profile.evaluation, self.folder)
+
+    def loaded(self, state: State | None = None) -> Loaded:
+        """The profile's model carrying an adapter (None: the untrained one, which is the base)."""
+        from .models import initial_state, set_adapter_state
+
+        loaded = loaded_model(self.profile.model)
+        set_adapter_state(loaded.model, initial_state(loaded.model, 0) if state is None else state)
+        return loaded
+
+    def results(self, table: str, *, judge: Any, unit: str) -> Any:
+        """An empty results table of that name (`fedkit.report.ResultsTable`)."""
+        from .report import ResultsTable
+
+        return ResultsTable(table, judge, unit)
+
+    def write(self, table: Any, claims: Sequence[str] = ()) -> Path:
+        """Write a results table, and judge the paper's claims on it into `claims.csv`."""
+        from .claims import judge_claim
+        from .paper import claim
+        from .report import write_claims
+
+        path = table.write(self.folder / "tables")
+        if claims:
+            judged = [judge_claim(claim(c), table.frame(), table.by_seed()) for c in claims]
+            write_claims(self.folder, judged, profile=self.profile.name)
+        return path
+
+    def figure(self, figure: Any, name: str) -> None:
+        """Save a matplotlib figure as PNG and SVG under `figures/`."""
+        from .report import save_figure
+
+        save_figure(figure, self.folder / "figures", name)
+
+
+def project_root() -> Path:
+    """The checkout that a notebook or shell stands in: the nearest folder above with `reproduce.py`, else here."""
+    here = Path.cwd()
+    return next((p for p in (here, *here.parents) if (p / "reproduce.py").is_file()), here)
+
+
+def _train_and_rate(
+    config: RunConfig,
+    *,
+    folder: Path,
+    data: Path,
+    questions: tuple[Question, ...],
+    evaluation: EvalSpec,
+    show: bool,
+) -> Run:
+    """One run in whatever process this is."""
+    from .simulation import run
+
+    done = run(config, FederatedDataset.load(data), folder / "runs", loaded=loaded_model(config.model), progress=show)
+    if questions:
+        _rate(done, questions, config.model, evaluation, folder)
+    return done
+
+
+def _rate(
+    run: Run | None, questions: Sequence[Question], model: ModelSpec, evaluation: EvalSpec, folder: Path
+) -> pd.DataFrame:
+    import pandas as pd
+
+    from .evaluation import ref_answers, ref_scores
+    from .judge import ReferenceJudge
+    from .models import initial_state, set_adapter_state
+    from .report import write_text
+
+    judge = ReferenceJudge()
+    template = run.config.train.template if run else "alpaca"
+    basis = [asdict(evaluation), judge.name, template, [asdict(q) for q in questions]]
+    if run is None:
+        basis.append(asdict(model))
+    key = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
+    path = (run.folder if run else folder / "runs" / "base") / f"ref-{key}.jsonl"
+    if path.exists():
+        return pd.read_json(path, lines=True, dtype={"id": str, "instruction": str, "answer": str, "reference": str})
+    loaded = loaded_model(model)
+    set_adapter_state(loaded.model, run.adapter if run else initial_state(loaded.model, 0))
+    answers = ref_answers(loaded.model, loaded.tokenizer, questions, template=template, evaluation=evaluation)
+    scores = ref_scores(questions, answers, judge)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, scores.to_json(orient="records", lines=True, force_ascii=False))
+    return scores

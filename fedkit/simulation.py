@@ -1,0 +1,267 @@
+"""The round loop: sample clients, train each, stream their updates into a mean, let the server step, log, checkpoint.
+
+A run is named by the hash of its configuration, so notebooks that need the same training share it; it can be stopped
+at any moment and goes on from the last client. Round and rate follow FedLLM-Bench section 4 and its settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from . import console
+from .aggregators import RunningMean, is_finite, norm, subtract
+from .algorithms import Aggregate, Algorithm, Broadcast, make_algorithm
+from .checkpoint import (
+    ClientStates,
+    Progress,
+    append_history,
+    load_progress,
+    mend_history,
+    read_history,
+    save_progress,
+)
+from .client import SFTClient, frozen_gc
+from .errors import FedkitError
+from .federated import FederatedDataset
+from .manifest import environment, peak_memory_mb
+from .models import Loaded, State, initial_state, load_model, load_state, nbytes, save_state
+from .profiles import ModelSpec, TrainSpec
+from .report import write_text
+from .seeds import generator
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run's result depends on."""
+
+    dataset: str  # name, for people
+    fingerprint: str  # content of the federated dataset
+    algorithm: str
+    model: ModelSpec
+    train: TrainSpec
+    seed: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    clients: tuple[str, ...] | None = None  # the part of the federation that takes part; None: all
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits that name the run."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for `config.json`."""
+        return {**asdict(self), "params": dict(self.params)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run on disk."""
+
+    folder: Path
+    config: RunConfig
+
+    @property
+    def adapter(self) -> State:
+        """The final global adapter."""
+        return load_state(self.folder / "adapter.safetensors")
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One dict a round: loss, rate, clients, bytes, seconds."""
+        return read_history(self.folder / "history.jsonl")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Versions, device, wall time, peak memory, bytes, tokens."""
+        return json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+def cosine_rate(train: TrainSpec, round: int) -> float:
+    """The rate of a round: `lr_last + (lr_first - lr_last)(1 + cos(pi t / T)) / 2`, constant within it."""
+    span = train.lr_first - train.lr_last
+    return train.lr_last + 0.5 * span * (1 + math.cos(math.pi * round / train.rounds))
+
+
+def sample_clients(n_clients: int, k: int, seed: int, round: int) -> list[int]:
+    """The `k` of `n_clients` that train in a round, in ascending order, without replacement."""
+    return sorted(generator(seed, "clients", round=round).choice(n_clients, k, replace=False).tolist())
+
+
+def run(
+    config: RunConfig,
+    dataset: FederatedDataset,
+    runs_dir: str | Path,
+    *,
+    loaded: Loaded | None = None,
+    progress: bool = True,
+    on_client: Callable[[int, str], None] | None = None,
+) -> Run:
+    """Train, or go on training, or return what is there already, for a configuration.
+
+    `loaded` saves loading the model again; `on_client(round, client)` is called after each committed client. Another
+    process that trains the same run is waited for. `FedkitError` for a federation that does not fit.
+    """
+    algorithm = make_algorithm(config.algorithm, **config.params)
+    dataset = dataset if config.clients is None else dataset.select(config.clients)
+    check(config, dataset, algorithm)
+    folder = Path(runs_dir) / config.hash
+    finished = Run(folder, config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FedkitError(f"{folder}: cannot be written ({error.strerror}); give another --results folder") from error
+    with FileLock(folder / "lock"):
+        if not (folder / "manifest.json").exists():
+            write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
+            _Simulation(config, dataset, algorithm, folder, loaded, on_client).go(progress)
+    return finished
+
+
+def check(config: RunConfig, dataset: FederatedDataset, algorithm: Algorithm) -> None:
+    """Refuse a configuration that cannot run, before anything is written (`FedkitError`)."""
+    train, n = config.train, len(dataset)
+    if train.clients_per_round > n:
+        raise FedkitError(
+            f"a round samples {train.clients_per_round} clients, but {dataset.name} has {n}; "
+            "lower clients_per_round or the minimum of records a client needs"
+        )
+    small = [
+        k for k in ("rounds", "clients_per_round", "local_steps", "batch_size", "grad_accum") if getattr(train, k) < 1
+    ]
+    if small:
+        raise FedkitError(f"{small[0]} is {getattr(train, small[0])}; it must be at least 1")
+    algorithm.check(n, train.clients_per_round)
+
+
+class _Simulation:
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: FederatedDataset,
+        algorithm: Algorithm,
+        folder: Path,
+        loaded: Loaded | None,
+        on_client: Callable[[int, str], None] | None,
+    ) -> None:
+        self.config, self.dataset, self.algorithm, self.folder = config, dataset, algorithm, folder
+        self.on_client = on_client
+        self.loaded = loaded or load_model(config.model)
+        self.client = SFTClient(self.loaded, dataset, config.train, seed=config.seed)
+        self.states = ClientStates(folder / "clients")
+        self.checkpoint, self.history = folder / "checkpoint.safetensors", folder / "history.jsonl"
+        self.state = load_progress(self.checkpoint) or Progress(initial_state(self.loaded.model, config.seed))
+        mend_history(self.history, self.state)
+
+    def go(self, show: bool) -> None:
+        train = self.config.train
+        label = f"{self.config.algorithm} on {self.config.dataset}, seed {self.config.seed}"
+        done = self.state.round * train.clients_per_round + len(self.state.done)
+        bar = console.progress(
+            total=train.rounds * train.clients_per_round,
+            initial=done,
+            desc=label,
+            unit="client",
+            disable=not show,
+        )
+        try:
+            with bar, frozen_gc():
+                for round in range(self.state.round, train.rounds):
+                    self.one_round(round, bar)
+        finally:
+            self.client.close()
+        self.finish()
+
+    def one_round(self, round: int, bar: Any) -> None:
+        train, state = self.config.train, self.state
+        started = time.perf_counter() - sum(c["seconds"] for c in state.done)
+        sampled = sample_clients(len(self.dataset), train.clients_per_round, self.config.seed, round)
+        extra = self.algorithm.broadcast_extra(state.server, state.adapter)
+        message = Broadcast(state.adapter, extra, cosine_rate(train, round), round)
+        for index in sampled[len(state.done) :]:
+            state.done.append(self.one_client(index, message))
+            save_progress(self.checkpoint, state)
+            if self.on_client:
+                self.on_client(round, self.dataset.clients[index])
+            bar.update()
+        if state.deltas.count:
+            aggregate = Aggregate(state.deltas.mean(), state.uploads.total, state.deltas.count, len(self.dataset))
+            state.adapter, state.server = self.algorithm.server_step(state.adapter, aggregate, state.server)
+        line = self.summary(message, time.perf_counter() - started)
+        if line["loss"] is not None:
+            bar.set_postfix(loss=f"{line['loss']:.3f}")
+        state.last, state.round, state.seconds = line, round + 1, state.seconds + line["seconds"]
+        state.done, state.deltas, state.uploads = [], RunningMean(), RunningMean()
+        save_progress(self.checkpoint, state)
+        append_history(self.history, line)
+
+    def one_client(self, index: int, message: Broadcast) -> dict[str, Any]:
+        """Train one client and fold its update into the round; an update that is not finite is left out."""
+        began, name = time.perf_counter(), self.dataset.clients[index]
+        own = self.states.load(index, message.round)
+        result = self.client.train(name, message, self.algorithm, own)
+        delta = subtract(result.local, message.adapter)
+        finished = self.algorithm.finish_client(message, result.local, own, result.steps)
+        samples = int(self.dataset.sizes[index])
+        good = is_finite(delta) and is_finite(finished.upload)
+        if good:
+            weight = float(samples) if self.algorithm.weighting == "samples" else 1.0
+            self.state.deltas.add(delta, weight)
+            if finished.upload:
+                self.state.uploads.add(finished.upload, 1.0)
+            self.states.save(index, message.round, finished.client_state)
+        return {
+            "client": name,
+            "samples": samples,
+            "loss": result.loss if math.isfinite(result.loss) else None,
+            "update_norm": norm(delta) if good else None,
+            "left_out": None if good else "update is not finite",
+            "steps": result.steps,
+            "tokens": result.tokens,
+            "skipped_records": result.skipped,
+            "bytes_down": nbytes(message.adapter, message.extra),
+            "bytes_up": nbytes(delta, finished.upload),
+            "seconds": time.perf_counter() - began,
+        }
+
+    def summary(self, message: Broadcast, seconds: float) -> dict[str, Any]:
+        done = self.state.done
+        losses = [(c["loss"], c["samples"]) for c in done if c["loss"] is not None and not c["left_out"]]
+        weight = sum(n for _, n in losses)
+        return {
+            "round": message.round,
+            "lr": message.lr,
+            "loss": sum(x * n for x, n in losses) / weight if weight else None,
+            "reported": sum(not c["left_out"] for c in done),
+            "left_out": [c["client"] for c in done if c["left_out"]],
+            "bytes_down": sum(c["bytes_down"] for c in done),
+            "bytes_up": sum(c["bytes_up"] for c in done),
+            "tokens": sum(c["tokens"] for c in done),
+            "seconds": seconds,
+            "clients": done,
+        }
+
+    def finish(self) -> None:
+        save_state(self.state.adapter, self.folder / "adapter.safetensors")
+        history = read_history(self.history)
+        manifest = {
+            "config": self.config.as_dict(),
+            "rounds": len(history),
+            "seconds": self.state.seconds,
+            "bytes_down": sum(line["bytes_down"] for line in history),
+            "bytes_up": sum(line["bytes_up"] for line in history),
+            "tokens": sum(line["tokens"] for line in history),
+            "left_out": sum(len(line["left_out"]) for line in history),
+            "peak_memory_mb": peak_memory_mb(),
+            **environment(self.loaded.device),
+        }
+        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=1))
+        self.checkpoint.unlink(missing_ok=True)
