@@ -28,7 +28,7 @@ lab: $(STAMP)  ## JupyterLab on notebooks/
 	$(BIN)/jupyter lab notebooks
 
 bench: $(STAMP)  ## speed, memory and learning; each prints JSON and a table
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script"; done
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script"; done
 
 venv: $(STAMP)  ## only the environment
 

@@ -17,7 +17,7 @@ _HOMES = {
     "claims": ("judge_claim",),
     "client": ("SFTClient",),
     "errors": ("FedkitError",),
-    "estimate": ("Estimate", "estimate"),
+    "estimate": ("Estimate",),
     "evaluation": ("by_language", "completion_loss", "ref_answers", "ref_scores"),
     "federated": ("FederatedDataset",),
     "generation": ("generate",),
@@ -28,7 +28,7 @@ _HOMES = {
     "prompts": ("TEMPLATES", "get_template"),
     "report": ("ResultsTable",),
     "session": ("Session",),
-    "simulation": ("Run", "RunConfig", "run"),
+    "simulation": ("Run", "RunConfig"),
     "sources": ("SOURCES", "load_raw"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

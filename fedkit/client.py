@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
-from trl import SFTConfig, SFTTrainer
 
 from .algorithms import Algorithm, Broadcast, LocalRule
 from .console import quiet
@@ -32,6 +31,9 @@ from .models import Loaded, State, adapter_state, set_adapter_state, trainable
 from .profiles import TrainSpec
 from .prompts import Encoded, encode, get_template
 from .seeds import generator, torch_seed
+
+with quiet():  # bitsandbytes, which TRL imports, warns of kernels that a CPU has no use for
+    from trl import SFTConfig, SFTTrainer
 
 CACHED_TOKENS = 4_000_000  # tokens of encoded clients kept in memory, least recently used out first (16 MB)
 

@@ -115,3 +115,15 @@ def dots(ax: Any, frame: pd.DataFrame, *, x: str) -> None:
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=x)
     ax.margins(x=0.12)
+
+
+def stacked(ax: Any, frame: pd.DataFrame, palette: Mapping[Any, Any], *, x: str, y: str) -> None:
+    """One upright bar a row of `frame`, its parts the columns in their order, each in its colour of `palette`."""
+    at, foot = np.arange(len(frame)), np.zeros(len(frame))
+    for name in frame.columns:
+        part = frame[name].to_numpy(dtype=float)
+        ax.bar(at, part, bottom=foot, width=0.9, color=palette[name], linewidth=0, label=name)
+        foot += part
+    ax.set(xlabel=x, ylabel=y, xlim=(-0.6, len(frame) - 0.4))
+    ax.grid(axis="x", visible=False)
+    ax.set_xticks([])

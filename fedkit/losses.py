@@ -17,6 +17,7 @@ from .prompts import IGNORED
 # Attributes by which some architectures transform logits after the head; those keep TRL's own loss.
 _HEAD_TRANSFORMS = (
     "final_logit_softcapping",
+    "logits_soft_cap",
     "logit_scale",
     "output_multiplier",
     "lm_head_multiplier",

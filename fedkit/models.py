@@ -64,7 +64,8 @@ def load_model(spec: ModelSpec, *, seed: int = 0) -> Loaded:
     Base weights in `spec.dtype`, or 8- or 4-bit by bitsandbytes; adapter weights stay float32. `FedkitError` for an
     unknown dtype or quantization, or a model that cannot be had.
     """
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    with quiet():
+        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     device = resolve_device(spec.device)
     if spec.threads:

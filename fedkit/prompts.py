@@ -132,10 +132,12 @@ def encode(
                 rows.append((head + answer + [tokenizer.eos_token_id])[:max_length])
                 prompt_lengths.append(len(head))
     if not rows:
-        shortest = min((len(p) for p in prompts), default=0) + 2 if records else 0
+        if not records:
+            raise FedkitError(f"{where}: it has no records; leave it out of the federation")
+        needed = min(len(prompt) for prompt in prompts) + len(begin) + 1
         raise FedkitError(
             f"{where}: max_length {max_length} leaves no answer token in any of {len(records)} records; "
-            f"raise max_length above {shortest} tokens"
+            f"raise max_length to at least {needed} tokens"
         )
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(r) for r in rows], out=offsets[1:])

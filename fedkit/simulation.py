@@ -190,7 +190,7 @@ class _Simulation:
             state.done.append(self.one_client(index, message))
             save_progress(self.checkpoint, state)
             if self.on_client:
-                self.on_client(round, self.dataset.clients[index])
+                self.on_client(round, self.dataset.ids[index].as_py())
             bar.update()
         if state.deltas.count:
             aggregate = Aggregate(state.deltas.mean(), state.uploads.total, state.deltas.count, len(self.dataset))
@@ -205,7 +205,7 @@ class _Simulation:
 
     def one_client(self, index: int, message: Broadcast) -> dict[str, Any]:
         """Train one client and fold its update into the round; an update that is not finite is left out."""
-        began, name = time.perf_counter(), self.dataset.clients[index]
+        began, name = time.perf_counter(), self.dataset.ids[index].as_py()
         own = self.states.load(index, message.round)
         result = self.client.train(name, message, self.algorithm, own)
         delta = subtract(result.local, message.adapter)

@@ -62,3 +62,54 @@ def tiny_model(tiny_tokenizer):
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.1)
     return model
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny_tokenizer, tmp_path_factory):
+    """A folder that `ModelSpec(name=folder)` loads: a random Llama (hidden 64, 2 layers) and `tiny_tokenizer`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny_llama")
+    config = LlamaConfig(
+        vocab_size=len(tiny_tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        initializer_range=0.1,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_spec(tiny_folder):
+    """The spec of that model on the CPU, one thread, LoRA of rank 4 on all linear layers without dropout."""
+    from fedkit.profiles import LoraSpec, ModelSpec
+
+    lora = LoraSpec(r=4, alpha=8, dropout=0.0)
+    return ModelSpec(name=str(tiny_folder), device="cpu", threads=1, lora=lora)
+
+
+@pytest.fixture(scope="session")
+def tiny_loaded(tiny_spec):
+    """That model, loaded once. Every user of it writes the adapter that it wants first."""
+    from fedkit.models import load_model
+
+    return load_model(tiny_spec)
+
+
+@pytest.fixture(scope="session")
+def federation():
+    """Five clients a to e of 3, 6, 9, 12 and 20 records, each in one language or two."""
+    from core_tools import make_federation
+
+    return make_federation([3, 6, 9, 12, 20])

@@ -95,6 +95,7 @@ def test_a_full_folder(tmp_path):
         "not run here",
         "Ours is rated by: chrF reference (offline), which is not GPT-4.",
         "not on one scale",
+        "over seeds. In italics the paper's number . In bold the highest of a column.",
         "1 min 15 s",
         "a < b & c",
     ):

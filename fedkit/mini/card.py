@@ -35,7 +35,7 @@ so that prompts cost few tokens; the model has never read those.
 | | |
 |---|---|
 | steps | {steps:,} of {batch} x {window} tokens, {tokens_read:,} tokens |
-| optimizer | Muon {learning_rate:g} (hidden matrices, weight decay {weight_decay:g}), AdamW {embedding_rate:g} (the rest), cosine |
+| optimizer | Muon {learning_rate:g}, decay {weight_decay:g}; AdamW {embedding_rate:g} for the embeddings; cosine |
 | training loss at the end | {training_loss:.3f} nats a token |
 | held-out loss | {held_out_loss:.4f} nats a token, on documents whose sentences were combined anew |
 | seed | {seed} |

@@ -10,7 +10,7 @@ from .notebooks import Notebook
 from .parameters import declared
 
 MAX_LINES = 15
-# Bold labels of the first cell.
+# What the first cell has to name.
 FIRST_CELL = ("Question", "You will be able to", "Needs", "Minutes", "Previous", "Next", "Paper")
 EXERCISES = 3
 
@@ -41,16 +41,16 @@ def style(notebook: Notebook) -> list[str]:
     if notebook.solution:
         return problems
     first = notebook.source(notebook.cells[0])
-    absent = [label for label in FIRST_CELL if not re.search(rf"\*\*[^*\n]*{label}", first, re.IGNORECASE)]
+    absent = [label for label in FIRST_CELL if not re.search(rf"\b{label}\b", first, re.IGNORECASE)]
     if absent:
-        problems.append(f"its first cell has no bold {', '.join(absent)}")
+        problems.append(f"its first cell does not name: {', '.join(absent)}")
     codes = [cell for cell in notebook.cells if cell["cell_type"] == "code"]
     if not codes or "parameters" not in notebook.tags(codes[0]):
         problems.append("its first code cell is not the parameters cell")
     text = "\n".join(notebook.source(cell) for cell in notebook.cells if cell["cell_type"] == "markdown")
-    exercises = len(re.findall(r"^(?:#+ *|\*\*|\d+\. *\**)Exercise *\d*", text, re.IGNORECASE | re.MULTILINE))
+    exercises = len(re.findall(r"^(?:#+ *Exercise *\d|\*\*\d\. )", text, re.IGNORECASE | re.MULTILINE))
     if not re.search(r"^#+ .*exercises", text, re.IGNORECASE | re.MULTILINE) or exercises < EXERCISES:
-        problems.append(f"it needs a heading Exercises and {EXERCISES} of them (### Exercise 1 ...)")
+        problems.append(f"it needs a heading Exercises and {EXERCISES} of them (**1. Compute.** or ### Exercise 1)")
     return problems
 
 

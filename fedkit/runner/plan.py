@@ -26,6 +26,7 @@ class Step:
     state: str
     why: str
     seconds: float  # expected
+    timed: bool = True  # False: neither measured nor stated, `seconds` is a stand-in
 
     @property
     def number(self) -> str:
@@ -97,7 +98,8 @@ def make_plan(options: Options) -> list[Step]:
         elif state == "unchanged" and options.force:
             state, why = "forced", "--force"
         seconds = expected_seconds(notebook, options.profile.name, record)
-        steps.append(Step(notebook, values[number], known[number], state, why, seconds))
+        timed = options.profile.name in notebook.minutes or (record or {}).get("status") == "ok"
+        steps.append(Step(notebook, values[number], known[number], state, why, seconds, timed))
     return steps
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,18 @@ class Line:
     def differs(self) -> bool:
         """Whether it differs from the paper, or, where the paper is silent, from the scripts."""
         there = self.paper if self.paper is not None else self.script
-        return there is not None and self.here is not None and self.here != there
+        if there is None or self.here is None:
+            return False
+        return not _same_model(self.here, there) if self.name == "base model" else self.here != there
+
+
+def _same_model(here: str, there: str) -> bool:
+    """Whether a Hub id and a precision (Llama-2-7b-hf, 8bit) are what the paper writes (Llama-2-7B, 8-bit)."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[^a-z0-9,]", "", text.lower())
+
+    return all(part in plain(here) for part in plain(there).split(","))
 
 
 def compare(profile: Profile) -> list[Line]:
@@ -108,13 +120,13 @@ def estimate_text(profile: Profile, steps: Sequence[Step], seeds: Sequence[int])
     """
     from ..estimate import estimate
 
-    rows, hours, assumptions = [], 0.0, ""
+    rows, hours, notes = [], 0.0, []
     for name, spec in profile.datasets.items():
         one = estimate(profile.model, spec.train)
         runs = {word for s in steps if s.runs and name in s.notebook.datasets for word in s.notebook.algorithms}
         count = len(runs) * len(seeds)
         hours += count * one.hours
-        assumptions = one.assumptions if isinstance(one.assumptions, str) else "; ".join(map(str, one.assumptions))
+        notes.append(f"{name}: {one.assumptions}")
         sizes = (one.weights_gb, one.adapter_gb, one.optimizer_gb, one.activations_gb, one.total_gb)
         rows.append((name, *(f"{size:.1f}" for size in sizes), f"{one.hours:.1f}", count))
     header = (
@@ -127,5 +139,5 @@ def estimate_text(profile: Profile, steps: Sequence[Step], seeds: Sequence[int])
         "hours a run",
         "runs",
     )
-    end = f"about {hours:.0f} hours of training for this plan; estimated with: {assumptions}"
-    return "memory and time, estimated before anything is loaded\n\n" + table(header, rows) + f"\n\n{end}"
+    end = f"about {hours:.0f} hours of training for this plan (a run: one algorithm, one seed), assuming for"
+    return "\n".join(["memory and time, estimated before anything is loaded", "", table(header, rows), "", end, *notes])

@@ -37,9 +37,15 @@ def list_text(options: Options) -> str:
     return head + table(("no", "title", "needs", "minutes", "products"), rows)
 
 
+def _time(step: Step) -> str:
+    if not step.runs:
+        return "-"
+    return words(step.seconds) if step.timed else "?"
+
+
 def plan_text(steps: Sequence[Step], options: Options) -> str:
     """What would run and why, and how long by the last measured or stated times."""
-    rows = [(s.number, s.notebook.title, s.state, words(s.seconds) if s.runs else "-", s.why or "-") for s in steps]
+    rows = [(s.number, s.notebook.title, s.state, _time(s), s.why) for s in steps]
     runs = [step for step in steps if step.runs]
     seeds = " ".join(map(str, options.seeds))
     source = f"{options.data_dir}, else " if options.data_dir else ""
@@ -52,5 +58,7 @@ def plan_text(steps: Sequence[Step], options: Options) -> str:
     if not runs:
         end = "nothing to run"
     else:
-        end = f"{len(runs)} of {len(steps)} to run, about {words(time_left(runs, options.jobs, {}))}"
+        timed = all(step.timed for step in runs)
+        time = f"about {words(time_left(runs, options.jobs, {}))}" if timed else "some with no stated time"
+        end = f"{len(runs)} of {len(steps)} to run, {time}"
     return "\n".join([*head, table(("no", "title", "state", "time", "why"), rows), "", end])
