@@ -28,7 +28,7 @@ _HOMES = {
     "prompts": ("TEMPLATES", "get_template"),
     "report": ("ResultsTable",),
     "session": ("Session",),
-    "simulation": ("Run", "RunConfig"),
+    "runs": ("Run", "RunConfig"),
     "sources": ("SOURCES", "load_raw"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
 
 from .algorithms import Algorithm, Broadcast, LocalRule
 from .console import quiet
@@ -32,7 +31,8 @@ from .profiles import TrainSpec
 from .prompts import Encoded, encode, get_template
 from .seeds import generator, torch_seed
 
-with quiet():  # bitsandbytes, which TRL imports, warns of kernels that a CPU has no use for
+with quiet():  # bitsandbytes, which both import, warns of kernels that a CPU has no use for
+    from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
 CACHED_TOKENS = 4_000_000  # tokens of encoded clients kept in memory, least recently used out first (16 MB)
@@ -120,6 +120,8 @@ class SFTClient:
             trainer = _Trainer(
                 model=self.loaded.model, args=config, train_dataset=placeholder, processing_class=self.loaded.tokenizer
             )
+        for p in self._parameters.values():  # over a quantized base SFTTrainer casts them to bfloat16, whose grain
+            p.data = p.data.float()  # of 2^-8 swallows the steps of a rate of 2e-5
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_StepRule(trainer))
         trainer.parameters_by_name = self._parameters

@@ -75,7 +75,7 @@ def bars(ax: Any, names: Sequence[str], values: Sequence[float], *, x: str, colo
     ax.barh(at, values, color=colour, height=0.7)
     ax.set_yticks(at, names)
     ax.invert_yaxis()
-    ax.grid(axis="y", visible=False)
+    ax.grid(visible=False)  # the values are written out
     ax.set(xlabel=x)
     for i, value in enumerate(values):
         ax.annotate(f"{value:g}", (value, i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
@@ -101,7 +101,7 @@ def heatmap(ax: Any, frame: pd.DataFrame, *, label: str, centre: float | None = 
     ax.tick_params(axis="y", rotation=0)
 
 
-def dots(ax: Any, frame: pd.DataFrame, *, x: str) -> None:
+def dots(ax: Any, frame: pd.DataFrame, *, x: str, fmt: str = ".2f") -> None:
     """One dot a row of `frame` (its index the names) at `value`, with a bar from `low` to `high` where it has them."""
     at = np.arange(len(frame))
     colour = colours(["dot"])["dot"]
@@ -109,7 +109,7 @@ def dots(ax: Any, frame: pd.DataFrame, *, x: str) -> None:
     ax.plot(frame["value"], at, "o", color=colour, markersize=6)
     for i, row in enumerate(frame.itertuples()):
         edge = row.value if np.isnan(row.high) else row.high
-        ax.annotate(f"{row.value:.2f}", (edge, i), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+        ax.annotate(f"{row.value:{fmt}}", (edge, i), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     ax.set_yticks(at, list(frame.index))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)

@@ -10,7 +10,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("fedkit", "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate")
+PACKAGES = (
+    "fedkit",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "bitsandbytes",
+    "numpy",
+    "pyarrow",
+    "sacrebleu",
+    "papermill",
+)
 
 
 def versions() -> dict[str, str]:
@@ -24,15 +37,19 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def commit() -> str:
-    """The checkout's commit, with `+changes` where the tree differs from it; `unknown` outside a checkout."""
-    root = Path(__file__).resolve().parents[1]
+def output(*command: str, cwd: Path | None = None) -> str | None:
+    """What a command prints, or None where it fails or is not there."""
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip()[:12] + ("+changes" if dirty.stdout.strip() else "")
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def commit(root: Path | None = None) -> str | None:
+    """The commit of a checkout (fedkit's own), with -dirty where tracked files differ; None outside version control."""
+    root = root or Path(__file__).resolve().parents[1]
+    return output("git", "describe", "--always", "--abbrev=40", "--dirty", "--match=", cwd=root)
 
 
 def peak_memory_mb() -> float:

@@ -5,6 +5,8 @@ An adapter is a `dict[str, Tensor]` on the CPU in float32, by parameter name: wh
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,24 @@ def model_location(name: str) -> str:
     return str(path)
 
 
+@functools.lru_cache
+def base_fingerprint(name: str) -> str:
+    """What names a base model's content: a hash of the files of a folder, or the Hub id itself.
+
+    Weights above 64 MB count by size and date, so that naming a run never reads gigabytes.
+    """
+    folder = Path(model_location(name))
+    if not folder.is_dir():
+        return name
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".model")):
+        stat = path.stat()
+        small = stat.st_size <= 64e6
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes() if small else f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
 def load_model(spec: ModelSpec, *, seed: int = 0) -> Loaded:
     """Load base model and tokenizer and put a LoRA adapter on all that `spec.lora` names.
 
@@ -94,6 +114,7 @@ def load_model(spec: ModelSpec, *, seed: int = 0) -> Loaded:
 
 
 def _load_base(spec: ModelSpec, device: torch.device) -> Any:
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     if spec.dtype not in DTYPES:
@@ -111,7 +132,7 @@ def _load_base(spec: ModelSpec, device: torch.device) -> Any:
     try:
         with quiet():
             return AutoModelForCausalLM.from_pretrained(location, **options)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise FedkitError(_no_model(spec.name, error)) from error
 
 
@@ -152,13 +173,14 @@ def set_adapter_state(model: Any, state: State) -> None:
     if parameters.keys() != state.keys():
         odd = sorted(parameters.keys() ^ state.keys())[0]
         raise FedkitError(f"the adapter does not fit this model: {odd} is in only one of them; use the run's own model")
+    for name, parameter in parameters.items():
+        if parameter.shape != state[name].shape:
+            raise FedkitError(
+                f"the adapter does not fit this model: {name} has shape {tuple(state[name].shape)}, "
+                f"the model {tuple(parameter.shape)}; use the run's own LoRA rank"
+            )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            if parameter.shape != state[name].shape:
-                raise FedkitError(
-                    f"the adapter does not fit this model: {name} has shape {tuple(state[name].shape)}, "
-                    f"the model {tuple(parameter.shape)}; use the run's own LoRA rank"
-                )
             parameter.copy_(state[name])
 
 

@@ -156,7 +156,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 {
                     "fed_aya": DatasetSpec(_MINI_TRAIN, minimum=20, raw_records=4000),
                     "gsm8k": DatasetSpec(
-                        replace(_MINI_TRAIN, rounds=20, clients_per_round=2, max_length=256),
+                        replace(_MINI_TRAIN, rounds=20, clients_per_round=2, max_length=512),
                         n_clients=20,
                         raw_records=1000,
                         test_questions=0,

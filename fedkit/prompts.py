@@ -123,8 +123,10 @@ def encode(
     prompt_lengths: list[int] = []
     if records:
         texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
-        prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        answers = tokenizer([r["response"].strip() for r in records], add_special_tokens=False)["input_ids"]
+        # verbose=False: no warning on texts longer than the model reads; they are cut below.
+        plain = {"add_special_tokens": False, "verbose": False}
+        prompts = tokenizer(texts, **plain)["input_ids"]
+        answers = tokenizer([r["response"].strip() for r in records], **plain)["input_ids"]
         begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         for prompt, answer in zip(prompts, answers, strict=True):
             head = begin + prompt

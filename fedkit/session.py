@@ -7,8 +7,6 @@ notebooks that need the same training share it.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -17,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import FedkitError
 from .federated import FederatedDataset
-from .profiles import EvalSpec, ModelSpec, Profile, get_profile
+from .profiles import Profile, get_profile
+from .worker import loaded_model, rate, train_and_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,18 +24,10 @@ if TYPE_CHECKING:
     from .builders import Built
     from .builders.questions import Question
     from .models import Loaded, State
-    from .simulation import Run, RunConfig
+    from .runs import Run, RunConfig
     from .sources import Located
 
 SHORT = 1500  # optimizer steps up to which a batch of runs is not worth starting worker processes for
-
-
-@functools.lru_cache(maxsize=1)
-def loaded_model(spec: ModelSpec) -> Loaded:
-    """The model of a spec, loaded once in a process."""
-    from .models import load_model
-
-    return load_model(spec)
 
 
 class Session:
@@ -66,9 +57,16 @@ class Session:
         self._built: dict[tuple[Any, ...], Built] = {}
 
     def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:
-        """A federated dataset of this profile, with its drop report; built once."""
-        from .builders import build
+        """A federated dataset of this profile, with its drop report; built once.
 
+        Records whose instruction is one of the dataset's Ref questions are left out (`held_out`), so that none is
+        trained on.
+        """
+        from .builders import build
+        from .builders.questions import has_questions
+
+        if has_questions(name) and self.profile.dataset(name).test_questions and "held_out" not in params:
+            params["held_out"] = tuple(q.instruction for q in self.questions(name))
         key = (name, partition, seed, tuple(sorted(params.items())))
         if key not in self._built:
             self._built[key] = build(
@@ -112,7 +110,8 @@ class Session:
         `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it.
         """
         from .algorithms import make_algorithm
-        from .simulation import RunConfig
+        from .models import base_fingerprint
+        from .runs import RunConfig, training_code
 
         train = self.profile.dataset(dataset.name).train
         try:
@@ -121,15 +120,18 @@ class Session:
             raise FedkitError(f"unknown training setting ({error}); known: {', '.join(asdict(train))}") from error
         merged = {**self.profile.algorithms.get(algorithm, {}), **params}
         make_algorithm(algorithm, **merged)  # refuse early
+        model = self.profile.model_of(dataset.name)
         return RunConfig(
             dataset=dataset.name,
             fingerprint=dataset.fingerprint,
             algorithm=algorithm,
-            model=self.profile.model_of(dataset.name),
+            model=model,
             train=train,
             seed=self.seeds[0] if seed is None else seed,
             params=merged,
             clients=tuple(clients) if clients is not None else None,
+            base=base_fingerprint(model.name),
+            code=training_code(),
         )
 
     def plan_local(self, dataset: FederatedDataset, client: str, *, seed: int | None = None) -> RunConfig:
@@ -169,7 +171,7 @@ class Session:
         todo = [c for c in configs if not (self.folder / "runs" / c.hash / "manifest.json").exists()]
         steps = sum(c.train.rounds * c.train.clients_per_round * c.train.local_steps for c in todo)
         work = functools.partial(
-            _train_and_rate,
+            train_and_rate,
             folder=self.folder,
             data=self.saved(dataset),
             questions=tuple(questions),
@@ -192,7 +194,7 @@ class Session:
 
     def ref(self, run: Run | None, questions: Sequence[Question]) -> pd.DataFrame:
         """Answers of a run's adapter (None: of the untrained base) with ratings; kept beside the run."""
-        return _rate(run, questions, self.profile.model, self.profile.evaluation, self.folder)
+        return rate(run, questions, self.profile.model, self.profile.evaluation, self.folder)
 
     def loaded(self, state: State | None = None) -> Loaded:
         """The profile's model carrying an adapter (None: the untrained one, which is the base)."""
@@ -231,49 +233,3 @@ def project_root() -> Path:
     """The checkout that a notebook or shell stands in: the nearest folder above with `reproduce.py`, else here."""
     here = Path.cwd()
     return next((p for p in (here, *here.parents) if (p / "reproduce.py").is_file()), here)
-
-
-def _train_and_rate(
-    config: RunConfig,
-    *,
-    folder: Path,
-    data: Path,
-    questions: tuple[Question, ...],
-    evaluation: EvalSpec,
-    show: bool,
-) -> Run:
-    """One run in whatever process this is."""
-    from .simulation import run
-
-    done = run(config, FederatedDataset.load(data), folder / "runs", loaded=loaded_model(config.model), progress=show)
-    if questions:
-        _rate(done, questions, config.model, evaluation, folder)
-    return done
-
-
-def _rate(
-    run: Run | None, questions: Sequence[Question], model: ModelSpec, evaluation: EvalSpec, folder: Path
-) -> pd.DataFrame:
-    import pandas as pd
-
-    from .evaluation import ref_answers, ref_scores
-    from .judge import ReferenceJudge
-    from .models import initial_state, set_adapter_state
-    from .report import write_text
-
-    judge = ReferenceJudge()
-    template = run.config.train.template if run else "alpaca"
-    basis = [asdict(evaluation), judge.name, template, [asdict(q) for q in questions]]
-    if run is None:
-        basis.append(asdict(model))
-    key = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
-    path = (run.folder if run else folder / "runs" / "base") / f"ref-{key}.jsonl"
-    if path.exists():
-        return pd.read_json(path, lines=True, dtype={"id": str, "instruction": str, "answer": str, "reference": str})
-    loaded = loaded_model(model)
-    set_adapter_state(loaded.model, run.adapter if run else initial_state(loaded.model, 0))
-    answers = ref_answers(loaded.model, loaded.tokenizer, questions, template=template, evaluation=evaluation)
-    scores = ref_scores(questions, answers, judge)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, scores.to_json(orient="records", lines=True, force_ascii=False))
-    return scores

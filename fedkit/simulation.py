@@ -6,12 +6,10 @@ at any moment and goes on from the last client. Round and rate follow FedLLM-Ben
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,56 +31,11 @@ from .client import SFTClient, frozen_gc
 from .errors import FedkitError
 from .federated import FederatedDataset
 from .manifest import environment, peak_memory_mb
-from .models import Loaded, State, initial_state, load_model, load_state, nbytes, save_state
-from .profiles import ModelSpec, TrainSpec
+from .models import Loaded, initial_state, load_model, nbytes, save_state
+from .profiles import TrainSpec
 from .report import write_text
+from .runs import Run, RunConfig
 from .seeds import generator
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that a run's result depends on."""
-
-    dataset: str  # name, for people
-    fingerprint: str  # content of the federated dataset
-    algorithm: str
-    model: ModelSpec
-    train: TrainSpec
-    seed: int = 0
-    params: Mapping[str, Any] = field(default_factory=dict)
-    clients: tuple[str, ...] | None = None  # the part of the federation that takes part; None: all
-
-    @property
-    def hash(self) -> str:
-        """Twelve hex digits that name the run."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for `config.json`."""
-        return {**asdict(self), "params": dict(self.params)}
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run on disk."""
-
-    folder: Path
-    config: RunConfig
-
-    @property
-    def adapter(self) -> State:
-        """The final global adapter."""
-        return load_state(self.folder / "adapter.safetensors")
-
-    @property
-    def history(self) -> list[dict[str, Any]]:
-        """One dict a round: loss, rate, clients, bytes, seconds."""
-        return read_history(self.folder / "history.jsonl")
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Versions, device, wall time, peak memory, bytes, tokens."""
-        return json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
 
 
 def cosine_rate(train: TrainSpec, round: int) -> float:
@@ -115,11 +68,14 @@ def run(
     check(config, dataset, algorithm)
     folder = Path(runs_dir) / config.hash
     finished = Run(folder, config)
+    if (folder / "manifest.json").exists():
+        return finished
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock").acquire()
     except OSError as error:
         raise FedkitError(f"{folder}: cannot be written ({error.strerror}); give another --results folder") from error
-    with FileLock(folder / "lock"):
+    with lock:
         if not (folder / "manifest.json").exists():
             write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
             _Simulation(config, dataset, algorithm, folder, loaded, on_client).go(progress)
@@ -129,16 +85,19 @@ def run(
 def check(config: RunConfig, dataset: FederatedDataset, algorithm: Algorithm) -> None:
     """Refuse a configuration that cannot run, before anything is written (`FedkitError`)."""
     train, n = config.train, len(dataset)
+    for name in ("rounds", "clients_per_round", "local_steps", "batch_size", "grad_accum", "max_length"):
+        value = getattr(train, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise FedkitError(f"{name} is {value!r}; it must be a whole number of at least 1")
+    for name in ("lr_first", "lr_last", "max_grad_norm"):
+        value = getattr(train, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise FedkitError(f"{name} is {value!r}; it must be a number above 0")
     if train.clients_per_round > n:
         raise FedkitError(
             f"a round samples {train.clients_per_round} clients, but {dataset.name} has {n}; "
             "lower clients_per_round or the minimum of records a client needs"
         )
-    small = [
-        k for k in ("rounds", "clients_per_round", "local_steps", "batch_size", "grad_accum") if getattr(train, k) < 1
-    ]
-    if small:
-        raise FedkitError(f"{small[0]} is {getattr(train, small[0])}; it must be at least 1")
     algorithm.check(n, train.clients_per_round)
 
 
@@ -265,3 +224,5 @@ class _Simulation:
         }
         write_text(self.folder / "manifest.json", json.dumps(manifest, indent=1))
         self.checkpoint.unlink(missing_ok=True)
+        for stray in self.folder.glob(".*.tmp"):  # half-written files of starts that were killed
+            stray.unlink(missing_ok=True)

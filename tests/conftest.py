@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any import of a library that looks names up
 
 TEXTS = (
     "The capital of Italy is Rome. Name three animals that live in water.",
@@ -113,3 +117,18 @@ def federation():
     from core_tools import make_federation
 
     return make_federation([3, 6, 9, 12, 20])
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    """What exists is out of the collector's sight for the whole test, as a run has it for its own length.
+
+    `Trainer.train` ends in a full collection, which would take longer than a tiny client.
+    """
+    import contextlib
+    import gc
+
+    monkeypatch.setattr("fedkit.simulation.frozen_gc", contextlib.nullcontext)
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -171,8 +171,8 @@ def test_unknown_template():
 
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize("cut", [False, True])
-def test_the_model_is_handed_the_same_mask(name, cut, tiny_loaded, monkeypatch):
-    """Nine records in batches of 4, 4 and 1 + 3 (a client starts over), as `compute_loss` gets them from the collator."""
+def test_the_model_is_handed_the_same_mask(name, cut, tiny_loaded, monkeypatch, frozen):
+    """Nine records in batches of 4, 4 and 1 + 3 (the client starts over), as `compute_loss` gets them."""
     from fedkit import client as client_module
     from fedkit.algorithms import Broadcast, FedAvg
     from fedkit.models import initial_state

@@ -395,6 +395,15 @@ def test_estimate_counts_runs_once(monkeypatch, notebooks, tmp_path):
     )  # 2 algorithms x 3 seeds x 2 hours, shared between both notebooks
 
 
+def test_html_links_lead_to_pages():
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    text = "[a](31_fedavg.ipynb) [b](solutions/31_fedavg_solutions.ipynb#x) [c](../10_fed_aya.ipynb) [d](data.csv)"
+    page = to_html(new_notebook(cells=[new_markdown_cell(text)]), "t")
+    for link in ("31.html", "31s.html#x", "10.html", "data.csv"):
+        assert f'href="{link}"' in page
+
+
 def test_html_asks_no_other_machine():
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 

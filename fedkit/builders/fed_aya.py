@@ -44,8 +44,12 @@ _COLUMNS = MappingProxyType(
 
 
 def two_letter(language: str) -> str | None:
-    """Fed-Aya's code of a language as Aya spells it (`Standard Arabic`, `Standard_Arabic`), None for other ones."""
-    return LANGUAGES.get(language.replace("_", " ").strip())
+    """Fed-Aya's code of a language as Aya spells it (`Standard Arabic`, `Standard_Arabic`) or of its own code.
+
+    None for other languages.
+    """
+    spoken = language.replace("_", " ").strip()
+    return spoken if spoken in LANGUAGES.values() else LANGUAGES.get(spoken)
 
 
 def usable(raw: Any, source: str, drops: DropReport, held_out: frozenset[str] = frozenset()) -> dict[str, str] | None:
@@ -113,8 +117,7 @@ def build_fed_aya(
     located = find(profile, data_dir, offline)
     below = f"annotator with fewer than {cut.minimum}"
     drops = DropReport((*reasons(located.source.fields, OTHER), HELD_OUT, below))
-    limit = raw_limit if located.kind == "embedded" else None  # real data are read whole
-    table = read(located, drops, limit=limit, held_out=held_out)
+    table = read(located, drops, limit=raw_limit, held_out=held_out)
     people = natural(values(table["client_id"]))
     base = natural(values(table["client_id"]), cut.minimum)
     for client, rows in people.items():

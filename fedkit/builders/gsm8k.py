@@ -48,7 +48,7 @@ def build_gsm8k(
         raise FedkitError(f"profile {profile.name} gives gsm8k no n_clients; pass n_clients")
     located = locate("gsm8k", data_dir=data_dir, offline=offline, embedded=profile.embedded)
     drops = DropReport(reasons(located.source.fields))
-    table = read(located, drops, raw_limit if located.kind == "embedded" else None)
+    table = read(located, drops, raw_limit)
     base = iid(table.num_rows, cut.n_clients, seed=cut.seed, minimum=cut.minimum)
     return assemble("gsm8k", table, base, cut=cut, drops=drops, located=located, paper=dict(PAPER), owned=False)
 

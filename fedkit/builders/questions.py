@@ -29,6 +29,11 @@ class Question:
     reference: str
 
 
+def has_questions(name: str) -> bool:
+    """Whether a federated dataset has Ref questions."""
+    return name in _SETS
+
+
 def question_source(
     name: str, profile: Profile, *, data_dir: str | Path | None = None, offline: bool = False
 ) -> Located:

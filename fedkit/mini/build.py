@@ -41,7 +41,7 @@ def build(out: Path, *, steps: int | None = None, spec: Any = None, progress: bo
         spec = replace(spec, steps=steps)
     partial = _partial_folder(out)
     try:
-        started = time.perf_counter()
+        started = time.process_time()
         tokenizer = pretrain.train_tokenizer(spec)
         model = pretrain.new_model(tokenizer, spec)
         data = pretrain.windows(tokenizer, spec, spec.steps * spec.batch, spec.seed)
@@ -55,10 +55,12 @@ def build(out: Path, *, steps: int | None = None, spec: Any = None, progress: bo
             "training_loss": round(sum(losses[-50:]) / len(losses[-50:]), 4),
             # of the fp16 weights as shipped, computed in float32
             "held_out_loss": round(pretrain.held_out_loss(model.float(), tokenizer, spec), 4),
-            "minutes": round((time.perf_counter() - started) / 60, 1),
+            "cpu_minutes": round((time.process_time() - started) / 60, 1),  # over all threads
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
+        for file in partial.iterdir():  # safetensors makes its file private
+            file.chmod(0o644)
         (partial / "build.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
         (partial / "MODEL_CARD.md").write_text(model_card(info), encoding="utf-8")
         if out.exists():

@@ -39,14 +39,14 @@ so that prompts cost few tokens; the model has never read those.
 | training loss at the end | {training_loss:.3f} nats a token |
 | held-out loss | {held_out_loss:.4f} nats a token, on documents whose sentences were combined anew |
 | seed | {seed} |
-| took | {minutes:.0f} minutes on {threads} threads, torch {torch} |
+| took | {cpu_minutes:.0f} minutes of CPU time with {threads} thread(s), torch {torch} |
 
 Held-out documents hold the same facts in other combinations, so the loss says how well the world was learned, not how
 well the model would do on other text. Rebuild and compare with `python -m fedkit.mini.build --check`.
 
 ## Intended use and limits
 
-For teaching and testing federated fine-tuning. It knows no word outside its world, gets facts wrong, and has no
+For teaching and testing federated fine-tuning. It knows no word outside its world, gets facts wrong and has no
 notion of safety. Statements such as "the colour of a banana is yellow" simplify. Weights are stored in
 fp16 safetensors; run them in float32 on a CPU.
 """

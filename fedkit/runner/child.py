@@ -22,11 +22,15 @@ MATHJAX = (  # where systems keep a MathJax 2; without one, formulas stay as wri
 )
 _REMOTE_SCRIPT = re.compile(r'<script[^>]*\bsrc="(?:https?:[^"]*)?"[^>]*>\s*</script>', re.IGNORECASE)
 _MERMAID = re.compile(r'<script type="module">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>', re.DOTALL)
+_LINK = re.compile(r'href="(?:\.\./|\./)*(?:solutions/)?(\d\d)_[^"/#]*?(_solutions)?\.ipynb(#[^"]*)?"')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def to_html(notebook: Any, title: str) -> str:
-    """The executed notebook as one HTML page with its images inside; it asks no other machine for anything."""
+    """The executed notebook as one HTML page with its images inside; it asks no other machine for anything.
+
+    Links to other notebooks lead to their pages in the same folder: `31_fedavg.ipynb` to `31.html`.
+    """
     from nbconvert import HTMLExporter
 
     mathjax = next((Path(path).as_uri() for path in MATHJAX if Path(path).is_file()), "")
@@ -37,6 +41,7 @@ def to_html(notebook: Any, title: str) -> str:
     notebook.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
     notebook.metadata["title"] = title
     page, _ = exporter.from_notebook_node(notebook)
+    page = _LINK.sub(lambda m: f'href="{m[1]}{"s" if m[2] else ""}.html{m[3] or ""}"', page)
     return _MERMAID.sub("", _REMOTE_SCRIPT.sub("", page))
 
 

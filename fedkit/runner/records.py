@@ -5,32 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from ..manifest import commit, output, versions
 from .files import read_json, write_json, write_text
 from .options import Options
-
-PACKAGES = (
-    "fedkit",
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "datasets",
-    "bitsandbytes",
-    "numpy",
-    "pyarrow",
-    "sacrebleu",
-    "papermill",
-)
 
 
 @dataclass
@@ -69,23 +53,10 @@ def update_status(folder: Path, outcome: Outcome) -> None:
     write_json(folder / "status.json", [records[number] for number in sorted(records)])
 
 
-def _output(*command: str, cwd: Path | None = None) -> str | None:
-    try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
-
-
-def commit(root: Path) -> str | None:
-    """The commit of the checkout, with -dirty where tracked files differ; None outside version control."""
-    return _output("git", "describe", "--always", "--abbrev=40", "--dirty", "--match=", cwd=root)
-
-
 def device() -> dict[str, Any]:
     """The processor and the GPUs of this machine, by the system's own words (torch is not asked)."""
     names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    gpus = output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -98,17 +69,6 @@ def _cpuinfo() -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of the main packages, from their metadata (nothing is imported)."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def write_summary(options: Options, outcomes: Sequence[Outcome], *, started: str, wall_seconds: float) -> None:
     """summary.json: how this run was made. Times in seconds, memory in MiB, `started` in UTC (ISO 8601)."""
     peaks = [outcome.peak_memory_mb for outcome in outcomes if outcome.peak_memory_mb]
@@ -119,7 +79,6 @@ def write_summary(options: Options, outcomes: Sequence[Outcome], *, started: str
             "note": options.profile.note,
             "commit": commit(options.root),
             "versions": versions(),
-            "python": platform.python_version(),
             "platform": platform.platform(),
             "device": device(),
             "seeds": list(options.seeds),

@@ -1,0 +1,146 @@
+"""Every benchmark runs with a tiny setting and yields its JSON; the README's part is made from saved files alone."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+RECORD = {"benchmark", "rows", "settings", "targets", "notes", "data", "machine", "versions", "commit", "measured"}
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a script as its own program does; its exit code and what it printed."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name="__main__")
+        return end.value.code or 0, capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def record(call):
+    """The JSON of a run that ended well: the last line of what it printed, below the table."""
+
+    def run(name, *words):
+        code, printed = call(name, *words)
+        assert code == 0, printed.err
+        lines = printed.out.strip().splitlines()
+        found = json.loads(lines[-1])
+        assert found["benchmark"] == name and found.keys() >= RECORD and found["rows"]
+        assert all(key in printed.out for key in found["rows"][0])  # the table's header
+        assert {"cpu", "cores", "load_before", "load_after"} <= found["machine"].keys()
+        return found
+
+    return run
+
+
+def write_scores(folder, fedavg, local, base=2.0):
+    """A seeds table as notebook 41 writes it: FedAvg, two local rows and the base (one seed) by seed."""
+    rows = [("Base Model", "Average", 0, base)]
+    rows += [("FedAvg", "Average", s, v) for s, v in enumerate(fedavg)]
+    rows += [(f"Local Training ({k})", "Average", s, v + d) for k, d in (("ar", -1), ("en", 1)) for s, v in local]
+    rows += [("FedAvg", "ar", s, 9.0) for s in range(len(fedavg))]
+    frame = pd.DataFrame(rows, columns=["row", "metric", "seed", "value"])
+    frame = frame.assign(table="41_table2_fed_aya", unit="score 1-10", judge="none")
+    (folder / "tables").mkdir(parents=True)
+    frame.to_csv(folder / "tables" / "41_table2_fed_aya_seeds.csv", index=False)
+
+
+def test_overhead(record):
+    """The bare loop ends with the adapter that the simulation's round ends with, so both did the same steps."""
+    found = record("overhead", "--pairs", 1, "--clients", 2, "--steps", 2, "--batch", 2)
+    (pair,) = found["data"]["pairs"]
+    assert len(pair["seconds"]) == 5 and all(len(s) == 1 and s[0] > 0 for s in pair["seconds"].values())
+    apart = pair["largest_difference"]
+    assert apart["bare loop, answer-only loss"] < 1e-6 and apart["bare loop, transformers' loss"] < 1e-4
+    (target,) = found["targets"]
+    assert target["bound"] == 1.1 and target["met"] == (target["value"] <= 1.1)
+
+
+def test_memory(record):
+    found = record("memory", "--clients", 6, "--rounds", 1, "--algorithms", "scaffold")
+    (point,) = found["data"]["points"]
+    assert point["clients"] == 6 and point["trained"] == 4
+    assert 100 < point["loaded_mb"] <= point["peak_mb"] < 4000
+    assert [t["met"] for t in found["targets"]] == [None, None]  # one number of clients has no spread
+
+
+def test_data(record, tmp_path):
+    found = record("data", "--records", 1200, "--clients", 30, "--slices", 5, "--data-dir", tmp_path)
+    assert {"embedded_seconds", "fed_aya_seconds", "save_seconds", "load_seconds", "slice_seconds"} <= found[
+        "data"
+    ].keys()
+    assert "gsm8k_seconds" not in found["data"] and "gsm8k" in found["notes"][0]
+    assert found["targets"][0]["met"] is None  # fewer records than the target speaks of
+
+
+def test_generation(record):
+    found = record("generation", "--prompts", 3, "--new-tokens", 2, "--threads", 1)
+    assert found["data"]["results"][0]["equal_answers"] == 3
+    assert found["targets"][0]["bound"] == 8
+
+
+def test_learning_differences_are_paired_by_seed(record, tmp_path):
+    """Gains of 1, 2, 3 over the local mean: mean 2, half width t(0.975, 2) / sqrt(3) = 4.30265 / 1.73205."""
+    write_scores(tmp_path, [4.0, 4.5, 5.0], [(0, 3.0), (1, 2.5), (2, 2.0)])
+    found = record("learning", "--results", tmp_path)
+    local, base = found["data"]["local"], found["data"]["base"]
+    assert local["by_seed"] == pytest.approx({"0": 1.0, "1": 2.0, "2": 3.0})
+    assert (local["mean"], local["high"] - local["mean"]) == pytest.approx((2.0, 4.30265 / 3**0.5), rel=1e-5)
+    assert base["mean"] == pytest.approx(2.5) and [t["met"] for t in found["targets"]] == [True, True]
+
+
+def test_learning_says_where_a_target_is_missed_and_where_it_is_open(record, tmp_path):
+    write_scores(tmp_path / "poor", [3.0, 3.1, 3.2], [(0, 3.0), (1, 3.0), (2, 3.0)])
+    assert [t["met"] for t in record("learning", "--results", tmp_path / "poor")["targets"]] == [False, False]
+    write_scores(tmp_path / "short", [9.0], [(0, 3.0)])
+    assert [t["met"] for t in record("learning", "--results", tmp_path / "short")["targets"]] == [None, None]
+
+
+def test_learning_without_a_run_names_the_remedy(call, tmp_path):
+    code, printed = call("learning", "--results", tmp_path)
+    assert code == 2 and not printed.out
+    assert len(printed.err.splitlines()) == 1 and "make reproduce" in printed.err
+
+
+def test_readme_is_made_from_saved_files(call, record, tmp_path):
+    write_scores(tmp_path / "run", [4.0, 4.5, 5.0], [(0, 3.0), (1, 2.5), (2, 2.0)])
+    record("learning", "--results", tmp_path / "run", "--save", tmp_path / "saved")
+    readme = tmp_path / "README.md"
+    readme.write_text((BENCHMARKS / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
+    words = ("--results", tmp_path / "saved", "--readme", readme)
+    assert call("readme", *words, "--check")[0] == 1
+    assert call("readme", *words)[0] == 0
+    text = readme.read_text(encoding="utf-8")
+    assert "| FedAvg less the mean of the local runs | +2.000 |" in text and "- **met**" in text
+    assert "### memory\n\nNot measured yet" in text
+    assert call("readme", *words, "--check")[0] == 0  # a second time changes nothing
+
+
+def test_the_readme_is_that_of_the_saved_files(call):
+    assert call("readme", "--check")[0] == 0, "run `python benchmarks/readme.py`"
+
+
+def test_a_broken_record_is_named(call, tmp_path):
+    (tmp_path / "data.json").write_text("{}")
+    code, printed = call("readme", "--results", tmp_path)
+    assert code == 2 and "data.json" in printed.err
+
+
+def test_a_target_is_met_at_its_bound(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from _common import Target
+
+    assert Target("a", 1.1, "at most", 1.1).met and Target("a", 8.0, "at least", 8.0).met
+    assert not Target("a", 1.2, "at most", 1.1).met and not Target("a", 7.9, "at least", 8.0).met

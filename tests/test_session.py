@@ -1,0 +1,207 @@
+"""A session: the profile's settings, everything trained and rated once, one sentence for every mistake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from core_tools import make_federation, same, without_time
+
+from fedkit import simulation
+from fedkit.builders.questions import Question
+from fedkit.errors import FedkitError
+from fedkit.profiles import PROFILES
+from fedkit.session import Session, project_root
+
+pytestmark = pytest.mark.usefixtures("frozen")
+SMOKE = PROFILES["smoke"]
+QUESTIONS = [
+    Question("q1", "en", "Name the capital of Italy.", "The capital of Italy is Rome."),
+    Question("2", "fr", "Écris un mot.", "Été"),
+    Question("3", "zh", "首都?", "1"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model():
+    from fedkit import mini
+
+    try:
+        mini.model_path()
+    except FedkitError as error:
+        pytest.skip(f"the embedded model is not built: {error}")
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return make_federation([3, 6, 20, 400], name="fed_aya")
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session("smoke", results_dir=tmp_path / "results")
+
+
+@pytest.fixture
+def untrainable(monkeypatch):
+    """From the call on, whoever trains or answers fails."""
+
+    def forbid():
+        def fail(*args, **kwargs):
+            raise AssertionError("this was done before")
+
+        monkeypatch.setattr(simulation, "SFTClient", fail)
+        monkeypatch.setattr("fedkit.evaluation.ref_answers", fail)
+
+    return forbid
+
+
+def test_a_plan_is_the_profiles(session, dataset):
+    config = session.plan("fedprox", dataset, seed=4, clients=["a", "c"], settings={"rounds": 7}, mu=0.5)
+    assert config.train == replace(SMOKE.dataset("fed_aya").train, rounds=7)
+    assert config.model == SMOKE.model and config.params == {"mu": 0.5}
+    assert (config.dataset, config.fingerprint) == ("fed_aya", dataset.fingerprint)
+    assert (config.algorithm, config.seed, config.clients) == ("fedprox", 4, ("a", "c"))
+    assert session.plan("fedavg", dataset).seed == SMOKE.seeds[0] and session.plan("fedavg", dataset).clients is None
+
+
+def test_local_plans_take_about_ten_passes(session, dataset):
+    """10 x size / 8 records a round (2 steps of 4), at least one round, at most the federation's 2."""
+    rounds = {client: session.plan_local(dataset, client).train.rounds for client in dataset.clients}
+    assert rounds == {"a": 2, "b": 2, "c": 2, "d": 2}
+    long = Session("mini", results_dir=session.folder)  # 80 records a round, 15 rounds
+    rounds = {client: long.plan_local(dataset, client).train.rounds for client in dataset.clients}
+    assert rounds == {"a": 1, "b": 1, "c": 2, "d": 15}
+    config = session.plan_local(dataset, "b", seed=3)
+    assert (config.algorithm, config.clients, config.train.clients_per_round, config.seed) == ("local", ("b",), 1, 3)
+
+
+def test_the_seeds_are_the_profiles_or_those_given(tmp_path):
+    assert Session("mini", results_dir=tmp_path).seeds == PROFILES["mini"].seeds
+    assert Session("mini", results_dir=tmp_path, seeds=[5, 6]).seeds == (5, 6)
+
+
+def test_training_twice_trains_once(session, dataset, untrainable):
+    config = session.plan("fedavg", dataset)
+    first = session.train(config, dataset)
+    assert first.folder.parent == session.folder / "runs" and len(first.history) == config.train.rounds
+    untrainable()
+    again = session.train(config, dataset)
+    assert again.folder == first.folder and same(again.adapter, first.adapter)
+    other = Session("smoke", results_dir=session.folder)  # another notebook
+    assert other.train(other.plan("fedavg", dataset), dataset).folder == first.folder
+
+
+def test_train_all_gives_what_train_gives(session, dataset, tmp_path, untrainable):
+    configs = [session.plan("fedavg", dataset), session.plan_local(dataset, "b"), session.plan("scaffold", dataset)]
+    together = session.train_all(configs, dataset, QUESTIONS[:1], jobs=1)
+    alone = Session("smoke", results_dir=tmp_path / "alone")
+    for config, run in zip(configs, together, strict=True):
+        one = alone.train(config, dataset)
+        assert run.config == config and one.folder != run.folder
+        assert same(one.adapter, run.adapter) and without_time(one.history) == without_time(run.history)
+    untrainable()
+    assert [r.folder for r in session.train_all(configs, dataset, QUESTIONS[:1])] == [r.folder for r in together]
+    assert len(session.ref(together[0], QUESTIONS[:1])) == 1  # rated on the way
+
+
+def test_a_worker_process_gives_what_train_gives(session, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("fedkit.session.SHORT", 0)
+    monkeypatch.setattr(Session, "train", None)
+    config = session.plan("fedavg", dataset)
+    (run,) = session.train_all([config], dataset, jobs=2)
+    monkeypatch.undo()
+    alone = Session("smoke", results_dir=tmp_path / "alone").train(config, dataset)
+    assert run.config == config and run.folder != alone.folder and same(run.adapter, alone.adapter)
+
+
+def test_ratings_are_kept(session, dataset, untrainable):
+    run = session.train(session.plan("fedavg", dataset), dataset)
+    base, tuned = session.ref(None, QUESTIONS), session.ref(run, QUESTIONS)
+    assert list(base.id) == ["q1", "2", "3"] and base.score.between(1, 10).all()
+    assert list(base.answer) != list(tuned.answer)
+    untrainable()
+    for before, again in ((base, session.ref(None, QUESTIONS)), (tuned, session.ref(run, QUESTIONS))):
+        pd.testing.assert_frame_equal(before, again, check_exact=True)
+        assert before.attrs == again.attrs
+        assert [type(x) for x in before.answer] == [type(x) for x in again.answer] == [str] * 3
+    with pytest.raises(AssertionError, match="done before"):
+        session.ref(run, QUESTIONS[:2])  # other questions are other ratings
+
+
+def test_the_loaded_model_carries_what_is_asked_for(session, dataset):
+    from fedkit.models import adapter_state
+
+    run = session.train(session.plan("fedavg", dataset), dataset)
+    assert same(adapter_state(session.loaded(run.adapter).model), run.adapter)
+    base = session.loaded()
+    assert all(not t.any() for name, t in adapter_state(base.model).items() if ".lora_B." in name)
+    ids = torch.tensor([[0, 5, 9, 11]])
+    with torch.no_grad(), base.model.disable_adapter():
+        bare = base.model(input_ids=ids).logits
+    with torch.no_grad():
+        torch.testing.assert_close(base.model(input_ids=ids).logits, bare)
+
+
+def test_a_dataset_is_saved_once_for_other_processes(session, dataset):
+    from fedkit.federated import FederatedDataset
+
+    place = session.saved(dataset)
+    times = {p.name: p.stat().st_mtime_ns for p in place.iterdir()}
+    assert session.saved(dataset) == place and {p.name: p.stat().st_mtime_ns for p in place.iterdir()} == times
+    assert FederatedDataset.load(place).fingerprint == dataset.fingerprint
+    assert session.saved(make_federation([2, 2, 2], name="fed_aya")) != place
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"settings": {"round": 3}}, "unknown training setting .*'round'.*; known: rounds, clients_per_round"),
+        ({"algorithm": "fedawg"}, "unknown algorithm 'fedawg'; known: fedadam"),
+        ({"nu": 0.1}, "unknown parameter of fedavg 'nu'; known: none"),
+    ],
+)
+def test_mistakes_in_a_plan(session, dataset, arguments, message):
+    with pytest.raises(FedkitError, match=message):
+        session.plan(**{"algorithm": "fedavg", "dataset": dataset} | arguments)
+
+
+def test_a_dataset_or_client_that_is_not_there(session, dataset):
+    with pytest.raises(FedkitError, match="unknown dataset in profile smoke 'toy'; known: fed_aya, gsm8k"):
+        session.plan("fedavg", make_federation([2, 2], name="toy"))
+    with pytest.raises(FedkitError, match="fed_aya has no client 'nobody'"):
+        session.plan_local(dataset, "nobody")
+
+
+def test_a_setting_of_the_wrong_type_stops_before_anything_is_written(session, dataset):
+    config = session.plan("fedavg", dataset, settings={"local_steps": "2"})
+    with pytest.raises(FedkitError, match="local_steps is '2'; it must be a whole number of at least 1"):
+        session.train(config, dataset)
+    assert list((session.folder / "runs").iterdir()) == []
+
+
+def test_an_unknown_profile(tmp_path):
+    with pytest.raises(FedkitError, match="unknown profile 'minni'; known: course, mini, paper, smoke"):
+        Session("minni", results_dir=tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_results_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        FedkitError, match="the results folder cannot be written .*; give another results_dir"
+    ) as caught:
+        Session("smoke", results_dir=tmp_path / "file" / "results")
+    assert str(tmp_path / "file" / "results") in str(caught.value)
+
+
+def test_results_go_to_the_checkout_around(tmp_path, monkeypatch):
+    (tmp_path / "reproduce.py").write_text("")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert project_root() == tmp_path
+    assert Session("smoke").folder == tmp_path / "results" / "smoke"
+    monkeypatch.chdir(tmp_path.parent)
+    assert project_root() != tmp_path
