@@ -200,7 +200,7 @@ def collector_as_usual() -> Iterator[None]:
 
 
 def compare(batch_size: int, clients: int, steps: int, pairs: int) -> dict[str, Any]:
-    """Seconds of each way in every pair, by the clock and of the processor, and how far the adapters that they end with lie apart."""
+    """Seconds of each way in every pair, by the clock and of the processor, and how far their adapters lie apart."""
     import datasets
 
     from fedkit.client import frozen_gc
