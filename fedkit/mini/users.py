@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .lexicon import Forms, Language, language, sentence
-from .tasks import KIND_NAMES, Fact, Slots, kind, open_facts, slots
+from .tasks import KIND_NAMES, Fact, Slots, open_facts, slots
 
 # The ways of answering, from few words to many.
 _STYLES: Mapping[str, Callable[[Forms, Slots, Language, np.random.Generator], list[str]]] = MappingProxyType(
@@ -97,11 +97,6 @@ def reference(fact: Fact, code: str) -> str:
 def question(fact: Fact, code: str, which: int) -> str:
     """The instruction about a fact in the form number `which` (0 to 3)."""
     return sentence(language(code).forms[fact.kind].ask[which], slots(fact, code))
-
-
-def typical_facts(user: User) -> tuple[Fact, ...]:
-    """Every fact that this user may write about."""
-    return tuple(fact for topic in user.topics for fact in kind(topic).facts if fact in open_facts(topic))
 
 
 def _typo(text: str, rng: np.random.Generator) -> str:
