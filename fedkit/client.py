@@ -55,6 +55,11 @@ class RuleMixin:
         """Not counted: the Trainer would walk over all parameters in every step."""
         return 0
 
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        """Clip the adapter alone: the Trainer's own walks over all of the frozen model in every step."""
+        limit = self.args.max_grad_norm  # type: ignore[attr-defined]
+        return torch.nn.utils.clip_grad_norm_(self.parameters_by_name.values(), limit)
+
 
 class _StepRule(TrainerCallback):
     def __init__(self, trainer: RuleMixin) -> None:
@@ -87,6 +92,17 @@ class ClientResult:
     steps: int
     tokens: int  # tokens read, prompts included
     skipped: int  # records whose prompt fills max_length
+
+
+@contextlib.contextmanager
+def training_mode(model: Any) -> Iterator[None]:
+    """Put a model into training mode once: the Trainer does it in every step, 4 % of a step of the embedded model."""
+    model.train()
+    model.train = lambda mode=True: model
+    try:
+        yield
+    finally:
+        del model.train
 
 
 @contextlib.contextmanager
@@ -191,7 +207,8 @@ class SFTClient:
         trainer.train_dataset = data
         trainer.args.learning_rate = message.lr
         trainer.optimizer = trainer.lr_scheduler = None
-        with torch_seed(self.seed, "train", round=message.round, client=client), quiet():
+        draw = torch_seed(self.seed, "train", round=message.round, client=client)
+        with draw, quiet(), training_mode(self.loaded.model):
             output = trainer.train()
         trainer.optimizer = trainer.lr_scheduler = None
         trainer.rule = None

@@ -54,8 +54,13 @@ def commit(root: Path | None = None) -> str | None:
 
 def peak_memory_mb() -> float:
     """Peak resident memory of this process in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux's ru_maxrss also holds the peak of the process that forked this one
+        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), None)
+        if peak:
+            return int(peak.split()[1]) * 1024 / 1e6
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_rss / 1e6 if sys.platform == "darwin" else peak_rss * 1024 / 1e6
 
 
 def environment(device: Any) -> dict[str, Any]:

@@ -195,4 +195,3 @@ def test_history_is_brought_in_step_with_the_checkpoint(tmp_path, on_disk, round
     append_history(path, lines(round)[0])
     assert read_history(path) == lines(*range(round + 1))
     assert path.read_text() == "".join(json.dumps(line) + "\n" for line in lines(*range(round + 1)))
-

@@ -36,7 +36,7 @@ def new_client(tiny_loaded, federation):
         return made[-1]
 
     yield make
-    for client in made:
+    for client in reversed(made):  # each puts back what it found
         client.close()
 
 
@@ -318,13 +318,19 @@ def test_the_token_cache_is_bounded_and_drops_the_least_recent(new_client, monke
 def test_closing_gives_the_model_back(tiny_loaded, federation):
     """TRL wraps `forward`; ten trainers on one model must not wrap it ten times."""
     base = tiny_loaded.model.get_base_model()
-    before = base.__dict__.get("forward")
-    for _ in range(2):
-        client = SFTClient(tiny_loaded, federation, SHORT, seed=0)
-        scratch = client._scratch.name
-        client.close()
-    assert base.__dict__.get("forward") is before
-    assert not Path(scratch).exists()
+    own = base.forward
+    assert "forward" not in vars(base)
+    client = SFTClient(tiny_loaded, federation, SHORT, seed=0)
+    scratch = Path(client._scratch.name)
+    assert "forward" in vars(base) and scratch.is_dir()
+    client.close()
+    assert base.forward == own and "forward" not in vars(base) and not scratch.exists()
+    base.forward = wrapped = lambda *args, **kwargs: own(*args, **kwargs)  # another library's wrap is put back
+    try:
+        SFTClient(tiny_loaded, federation, SHORT, seed=0).close()
+        assert base.forward is wrapped
+    finally:
+        del base.forward
 
 
 @pytest.mark.parametrize(

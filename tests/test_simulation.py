@@ -270,6 +270,7 @@ def test_a_run_that_really_diverges_ends_with_valid_json(go, tiny_loaded):
 
     done = go(train=replace(SHORT, lr_first=1e30, lr_last=1e30))
     assert all(len(line["left_out"]) == 2 for line in done.history)
+    assert {c["loss"] for line in done.history for c in line["clients"]} == {None}  # the first step's loss was finite
     for line in (done.folder / "history.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)
     assert same(done.adapter, initial_state(tiny_loaded.model, 0))
