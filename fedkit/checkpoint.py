@@ -123,6 +123,13 @@ class ClientStates:
             path.unlink()
 
 
+def remove_strays(folder: Path) -> None:
+    """Delete what a kill left half written: our own parts, and the `.tmp...` that safetensors writes and renames."""
+    for pattern in (".tmp*", ".*.tmp", "*.part"):
+        for path in [*folder.glob(pattern), *(folder / "clients").glob(pattern)]:
+            path.unlink(missing_ok=True)
+
+
 def read_history(path: Path) -> list[dict[str, Any]]:
     """The finished rounds, one dict each; a line cut off by a kill is left out."""
     if not path.exists():

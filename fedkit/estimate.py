@@ -126,11 +126,12 @@ def estimate(model: ModelSpec, train: TrainSpec, *, tflops: float = 71.0, utilis
     tokens = train.batch_size * train.max_length
     lora = adapter_parameters(arch, model.lora)
     weights = arch.block_weights * BYTES_PER_WEIGHT[model.quantization or model.dtype]
-    kept = BYTES_PER_WEIGHT[model.dtype]  # embeddings, norms and head are never quantized
+    # Embeddings, norms and head are never quantized; peft's preparation of a quantized base casts them to float32.
+    kept = BYTES_PER_WEIGHT["float32" if model.quantization else model.dtype]
     weights += (arch.weights - arch.block_weights) * kept
     block = 34 * tokens * arch.hidden
     if model.gradient_checkpointing:
-        activations = arch.layers * tokens * arch.hidden * kept + block
+        activations = arch.layers * tokens * arch.hidden * BYTES_PER_WEIGHT[model.dtype] + block
     else:
         activations = arch.layers * block
     activations += 2 * 4 * min(tokens, 4096) * arch.vocabulary  # logits and their gradient, 4096 tokens at a time

@@ -170,11 +170,14 @@ def end_tokens(model: Any, tokenizer: Any) -> set[int]:
 
 @contextlib.contextmanager
 def answering(model: Any) -> Iterator[None]:
-    """Evaluation mode inside (no dropout), the former mode of every module afterwards."""
+    """Evaluation mode inside (no dropout, no chatter of bitsandbytes), every module's former mode afterwards."""
+    from .console import quiet
+
     training = [m for m in model.modules() if m.training]
     model.eval()
     try:
-        yield
+        with quiet():
+            yield
     finally:
         for module in training:
             module.training = True

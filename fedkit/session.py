@@ -194,13 +194,17 @@ class Session:
 
     def ref(self, run: Run | None, questions: Sequence[Question]) -> pd.DataFrame:
         """Answers of a run's adapter (None: of the untrained base) with ratings; kept beside the run."""
-        return rate(run, questions, self.profile.model, self.profile.evaluation, self.folder)
+        model = run.config.model if run else self.profile.model
+        return rate(run, questions, model, self.profile.evaluation, self.folder)
 
-    def loaded(self, state: State | None = None) -> Loaded:
-        """The profile's model carrying an adapter (None: the untrained one, which is the base)."""
+    def loaded(self, state: State | None = None, *, dataset: str | None = None) -> Loaded:
+        """The profile's model carrying an adapter (None: the untrained one, which is the base).
+
+        Name the adapter's `dataset` where the profile trains it with a LoRA of its own (paper: gsm8k).
+        """
         from .models import initial_state, set_adapter_state
 
-        loaded = loaded_model(self.profile.model)
+        loaded = loaded_model(self.profile.model_of(dataset) if dataset else self.profile.model)
         set_adapter_state(loaded.model, initial_state(loaded.model, 0) if state is None else state)
         return loaded
 

@@ -25,6 +25,7 @@ from .checkpoint import (
     load_progress,
     mend_history,
     read_history,
+    remove_strays,
     save_progress,
 )
 from .client import SFTClient, frozen_gc
@@ -114,11 +115,12 @@ class _Simulation:
         self.config, self.dataset, self.algorithm, self.folder = config, dataset, algorithm, folder
         self.on_client = on_client
         self.loaded = loaded or load_model(config.model)
-        self.client = SFTClient(self.loaded, dataset, config.train, seed=config.seed)
+        remove_strays(folder)
         self.states = ClientStates(folder / "clients")
         self.checkpoint, self.history = folder / "checkpoint.safetensors", folder / "history.jsonl"
         self.state = load_progress(self.checkpoint) or Progress(initial_state(self.loaded.model, config.seed))
         mend_history(self.history, self.state)
+        self.client = SFTClient(self.loaded, dataset, config.train, seed=config.seed)  # last: it is to be closed
 
     def go(self, show: bool) -> None:
         train = self.config.train
@@ -224,5 +226,3 @@ class _Simulation:
         }
         write_text(self.folder / "manifest.json", json.dumps(manifest, indent=1))
         self.checkpoint.unlink(missing_ok=True)
-        for stray in self.folder.glob(".*.tmp"):  # half-written files of starts that were killed
-            stray.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import torch
 from fedkit.federated import FederatedDataset
 from fedkit.models import initial_state
 from fedkit.profiles import TrainSpec
-from fedkit.simulation import RunConfig
+from fedkit.runs import RunConfig
 
 LANGUAGES = ("en", "fr", "zh")
 SHORT = TrainSpec(

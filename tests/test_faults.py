@@ -144,6 +144,8 @@ def test_neighbours_left_by_a_kill_in_the_middle_of_writing(broken, whole):
     (folder / "checkpoint.safetensors.part").write_bytes(checkpoint[:1000])
     (folder / "adapter.safetensors.part").write_bytes(b"half")
     (folder / ".history.jsonl.a1b2c3.tmp").write_text("half")
+    for place in (folder, folder / "clients"):
+        (place / ".tmpA1b2C3").write_bytes(b"half")  # safetensors' own
     check(resume()[0], whole)
 
 

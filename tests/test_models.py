@@ -13,6 +13,7 @@ from core_tools import largest, random_state, same
 from fedkit.errors import FedkitError
 from fedkit.models import (
     adapter_state,
+    base_fingerprint,
     initial_state,
     load_model,
     load_state,
@@ -202,3 +203,16 @@ def test_the_embedded_model_loads_by_its_name():
     with torch.no_grad():
         assert loaded.model(input_ids=torch.tensor([[0, 5, 9]])).logits.shape == (1, 3, len(loaded.tokenizer))
     assert largest(adapter_state(loaded.model), initial_state(loaded.model, 0)) > 0
+
+
+def test_a_base_is_named_by_its_content(tiny_folder, tmp_path):
+    """Another folder with the same files is the same base; another weight or token is another. A Hub id is itself."""
+    name = base_fingerprint(str(tiny_folder))
+    assert len(name) == 16 and int(name, 16) >= 0
+    assert base_fingerprint(str(shutil.copytree(tiny_folder, tmp_path / "same"))) == name
+    for part in ("model.safetensors", "tokenizer.json", "config.json"):
+        other = shutil.copytree(tiny_folder, tmp_path / part)
+        content = (other / part).read_bytes()
+        (other / part).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert base_fingerprint(str(other)) != name
+    assert base_fingerprint("nobody/a-model") == "nobody/a-model"

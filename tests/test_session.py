@@ -12,7 +12,9 @@ from core_tools import make_federation, same, without_time
 from fedkit import simulation
 from fedkit.builders.questions import Question
 from fedkit.errors import FedkitError
+from fedkit.models import base_fingerprint
 from fedkit.profiles import PROFILES
+from fedkit.runs import training_code
 from fedkit.session import Session, project_root
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -64,6 +66,7 @@ def test_a_plan_is_the_profiles(session, dataset):
     assert config.model == SMOKE.model and config.params == {"mu": 0.5}
     assert (config.dataset, config.fingerprint) == ("fed_aya", dataset.fingerprint)
     assert (config.algorithm, config.seed, config.clients) == ("fedprox", 4, ("a", "c"))
+    assert config.base == base_fingerprint("mini") and config.code == training_code()
     assert session.plan("fedavg", dataset).seed == SMOKE.seeds[0] and session.plan("fedavg", dataset).clients is None
 
 
@@ -143,6 +146,21 @@ def test_the_loaded_model_carries_what_is_asked_for(session, dataset):
         bare = base.model(input_ids=ids).logits
     with torch.no_grad():
         torch.testing.assert_close(base.model(input_ids=ids).logits, bare)
+
+
+def test_a_dataset_with_a_lora_of_its_own(session, dataset):
+    """As the paper profile has it: rank 16 for Fed-Aya, 32 for gsm8k."""
+    from fedkit.models import adapter_state
+
+    wide = replace(SMOKE.model, lora=replace(SMOKE.model.lora, r=2))
+    own = {"fed_aya": replace(SMOKE.dataset("fed_aya"), model=wide)}
+    session.profile = replace(SMOKE, datasets={**SMOKE.datasets, **own})
+    run = session.train(session.plan("fedavg", dataset), dataset)
+    assert {t.shape[0] for name, t in run.adapter.items() if ".lora_A." in name} == {2}
+    assert session.ref(run, QUESTIONS[:1]).score.notna().all()
+    assert same(adapter_state(session.loaded(run.adapter, dataset="fed_aya").model), run.adapter)
+    with pytest.raises(FedkitError, match="the adapter does not fit this model"):
+        session.loaded(run.adapter)
 
 
 def test_a_dataset_is_saved_once_for_other_processes(session, dataset):

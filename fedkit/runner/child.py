@@ -16,10 +16,6 @@ from typing import Any
 
 from .files import read_json, write_json, write_text
 
-MATHJAX = (  # where systems keep a MathJax 2; without one, formulas stay as written
-    "/usr/share/javascript/mathjax/MathJax.js",
-    "/usr/local/share/javascript/mathjax/MathJax.js",
-)
 _REMOTE_SCRIPT = re.compile(r'<script[^>]*\bsrc="(?:https?:[^"]*)?"[^>]*>\s*</script>', re.IGNORECASE)
 _MERMAID = re.compile(r'<script type="module">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>', re.DOTALL)
 _LINK = re.compile(r'href="(?:\.\./|\./)*(?:solutions/)?(\d\d)_[^"/#]*?(_solutions)?\.ipynb(#[^"]*)?"')
@@ -29,18 +25,18 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def to_html(notebook: Any, title: str) -> str:
     """The executed notebook as one HTML page with its images inside; it asks no other machine for anything.
 
+    Formulas of Markdown become MathML (mathml.py); `notebook` itself stays as it is.
     Links to other notebooks lead to their pages in the same folder: `31_fedavg.ipynb` to `31.html`.
     """
-    from nbconvert import HTMLExporter
+    from .mathml import STYLE, MathExporter
 
-    mathjax = next((Path(path).as_uri() for path in MATHJAX if Path(path).is_file()), "")
-    exporter = HTMLExporter(embed_images=True)
-    exporter.require_js_url = exporter.jquery_url = ""
-    exporter.mathjax_url = f"{mathjax}?config=TeX-AMS_CHTML-full,Safe" if mathjax else ""
+    exporter = MathExporter(embed_images=True)
+    exporter.require_js_url = exporter.jquery_url = exporter.mathjax_url = ""
     notebook = notebook.copy()
     notebook.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
     notebook.metadata["title"] = title
     page, _ = exporter.from_notebook_node(notebook)
+    page = page.replace("</head>", f"{STYLE}\n</head>", 1)
     page = _LINK.sub(lambda m: f'href="{m[1]}{"s" if m[2] else ""}.html{m[3] or ""}"', page)
     return _MERMAID.sub("", _REMOTE_SCRIPT.sub("", page))
 

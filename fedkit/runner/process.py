@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..console import HEADLESS
 from .files import read_json, write_json
 from .options import Options
 from .plan import Step
@@ -35,6 +36,7 @@ def environment(options: Options, private: Path) -> dict[str, str]:
     package_parent = str(Path(__file__).resolve().parents[2])
     env["PYTHONPATH"] = os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
     env |= {
+        HEADLESS: "1",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "IPYTHONDIR": str(private / "ipython"),

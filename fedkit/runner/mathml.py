@@ -1,0 +1,87 @@
+r"""Formulas of an exported page as MathML, which browsers draw themselves: a page needs no MathJax and no network.
+
+nbconvert's Markdown parser finds the formulas ($..$, $$..$$, \begin{..}..\end{..}; not in code, not after a backslash)
+and its renderer is replaced only in how it writes them. A formula that latex2mathml cannot convert stays as written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+from jinja2 import pass_context
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathBlockParser
+
+# Fonts with large operators and stretching brackets, as systems name theirs; Linux browsers do not find them unasked.
+_FONTS = ("Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", "Noto Sans Math")
+STYLE = f"<style>math {{ font-family: {', '.join(map(repr, _FONTS))}, math; }}</style>"
+# How many parts an element must have; latex2mathml writes fewer where an argument is missing.
+_PARTS = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
+# What TeX and browsers set differently: TeX leaves no space around ordinary symbols, and a bracket
+# with an exponent stays a bracket, where a browser would take it for a binary operator.
+_TIGHT = {"lspace": "0", "rspace": "0"}
+_ATTRIBUTES = {
+    **dict.fromkeys("|‖/∞", _TIGHT),
+    **dict.fromkeys("([{⌊⌈⟨", {"form": "prefix"}),
+    **dict.fromkeys(")]}⌋⌉⟩", {"form": "postfix"}),
+}
+
+
+def to_mathml(latex: str, display: bool = False) -> str | None:
+    """`latex` (without its dollars) as one <math> element on one line; None where it cannot be converted faithfully."""
+    try:
+        text = convert(latex, display="block" if display else "inline")
+        # HTML needs no namespace; a stray & or < is no XML
+        root = ElementTree.fromstring(text.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "", 1))
+    except Exception:  # the library's errors have no common base, and odd input also brings IndexError and the like
+        return None
+    for element in list(root.iter()):
+        if len(element) != _PARTS.get(element.tag, len(element)) or "\\" in (element.text or ""):
+            return None  # an argument is missing, or a command is unknown and was copied
+        if element.tag == "mo":
+            element.attrib.update(_ATTRIBUTES.get(element.text or "", {}))
+        if element.tag in ("msub", "msup", "msubsup") and element[0].get("minsize"):
+            row = ElementTree.Element("mrow")  # browsers size a big bracket with an exponent only in a row with more
+            row.extend([element[0], ElementTree.Element("mi")])
+            element[0] = row
+    return ElementTree.tostring(root, encoding="unicode").replace("\n", " ")
+
+
+class _Blocks(MathBlockParser):
+    """Display formulas begin at a line's start; nbconvert also takes `$$` in the middle of a line, even in code."""
+
+    SPECIFICATION = {
+        **MathBlockParser.SPECIFICATION,
+        "multiline_math": f"^[ ]{{0,3}}(?:{MathBlockParser.MULTILINE_MATH})",
+    }
+
+
+class _Renderer(IPythonRenderer):
+    def block_math(self, body: str) -> str:
+        return to_mathml(body, display=True) or super().block_math(body)
+
+    def inline_math(self, body: str) -> str:
+        return to_mathml(body) or super().inline_math(body)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        formula = to_mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", display=True)
+        return formula or super().latex_environment(name, body)
+
+
+class MathExporter(HTMLExporter):
+    """nbconvert's HTML exporter with formulas as MathML."""
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        """The template's Markdown filter; as nbconvert's own but for the renderer and the block parser."""
+        renderer = _Renderer(
+            escape=False,
+            attachments=context.get("cell", {}).get("attachments", {}),
+            embed_images=self.embed_images,
+            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
+            anchor_link_text=self.anchor_link_text,
+            exclude_anchor_links=self.exclude_anchor_links,
+        )
+        return MarkdownWithMath(renderer=renderer, block=_Blocks()).render(source)
