@@ -114,8 +114,15 @@ def adapter_parameters(arch: Architecture, lora: LoraSpec) -> int:
     return arch.layers * lora.r * sum(sum(shapes[t]) for t in targets)
 
 
-def estimate(model: ModelSpec, train: TrainSpec, *, tflops: float = 71.0, utilisation: float = 0.25) -> Estimate:
-    """Memory and time of one run on one GPU.
+def estimate(
+    model: ModelSpec,
+    train: TrainSpec,
+    *,
+    mean_tokens: int | None = None,
+    tflops: float = 71.0,
+    utilisation: float = 0.25,
+) -> Estimate:
+    """Memory (of the longest batch) and time (of sequences of `mean_tokens`, else the longest) of one run on one GPU.
 
     `tflops`: the card's dense half-precision peak (71 for an RTX 3090, the paper's card); `utilisation`: the part of
     it that is reached; 8- and 4-bit weights halve it. Activations: with checkpointing one hidden state a layer and one
@@ -138,6 +145,7 @@ def estimate(model: ModelSpec, train: TrainSpec, *, tflops: float = 71.0, utilis
     # Forward 2 and backward 2 operations a weight and token (frozen weights need no gradient), one forward more with
     # checkpointing; the attention's own products are small beside them at these lengths.
     passes = 6 if model.gradient_checkpointing else 4
+    read = min(mean_tokens or train.max_length, train.max_length)
     steps = train.rounds * train.clients_per_round * train.local_steps * train.grad_accum
     speed = tflops * 1e12 * utilisation * (0.5 if model.quantization else 1.0)
     adapter, optimizer = 2 * 4 * lora, 2 * 4 * lora  # weight and gradient; AdamW's two moments; all float32
@@ -147,11 +155,11 @@ def estimate(model: ModelSpec, train: TrainSpec, *, tflops: float = 71.0, utilis
         optimizer_gb=optimizer / GB,
         activations_gb=activations / GB,
         total_gb=(weights + adapter + optimizer + activations) / GB + 1.0,
-        hours=passes * arch.weights * tokens * steps / speed / 3600,
+        hours=passes * arch.weights * train.batch_size * read * steps / speed / 3600,
         adapter_parameters=lora,
         bytes_per_round=2 * 4 * lora * train.clients_per_round,
         assumptions=(
-            f"every sequence at its full {train.max_length} tokens, micro-batch {train.batch_size}, "
+            f"memory at {train.max_length} and time at {read} tokens a sequence, micro-batch {train.batch_size}, "
             f"{tflops:g} TFLOPS at {utilisation:.0%}{', halved for quantized weights' if model.quantization else ''}, "
             "1 GB for the CUDA context"
         ),

@@ -68,6 +68,7 @@ class DatasetSpec:
     n_clients: int | None = None  # for artificial splits; None where the split is natural
     max_records_per_client: int | None = None
     raw_records: int | None = None  # size of the embedded raw corpus; None: all that the source holds
+    mean_tokens: int | None = None  # of a prompt with its answer, for estimates of time; None: max_length
     test_questions: int = 20  # a language (Fed-Aya) or in all; 0: no Ref questions
 
 
@@ -188,7 +189,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "paper",
                 {
-                    "fed_aya": DatasetSpec(_PAPER_AYA, minimum=100),
+                    # Table 1: instruction 116 and response 225 tokens; the template some 45.
+                    "fed_aya": DatasetSpec(_PAPER_AYA, minimum=100, mean_tokens=386),
                     "gsm8k": DatasetSpec(
                         _PAPER_GENERAL,
                         model=replace(_LLAMA, lora=replace(_LLAMA.lora, r=32, alpha=64)),

@@ -52,3 +52,11 @@ def test_unknown_model_and_target_are_said():
         estimate(ModelSpec(name="nobody/nothing"), train)
     with pytest.raises(FedkitError, match="target module 'w9'"):
         adapter_parameters(LLAMA, LoraSpec(target_modules=("w9",)))
+
+
+def test_time_is_that_of_the_tokens_read_and_memory_that_of_the_longest():
+    paper = get_profile("paper")
+    spec = paper.dataset("fed_aya")
+    longest, typical = estimate(paper.model, spec.train), estimate(paper.model, spec.train, mean_tokens=256)
+    assert typical.total_gb == longest.total_gb
+    assert typical.hours == pytest.approx(longest.hours * 256 / spec.train.max_length)

@@ -62,8 +62,9 @@ def compare(profile: Profile) -> list[Line]:
 
 
 def _lines(name: str, spec: DatasetSpec, profile: Profile, setup: Setup | None, script: Script | None) -> list[Line]:
-    train, lora = spec.train, profile.model.lora
-    model = f"{profile.model.name}, {profile.model.quantization or profile.model.dtype}"
+    base = spec.model or profile.model
+    train, lora = spec.train, base.lora
+    model = f"{base.name}, {base.quantization or base.dtype}"
 
     def line(label: str, here: Any, in_setup: str | None, in_script: Any) -> Line:
         paper = getattr(setup, in_setup) if setup and in_setup else None
@@ -122,7 +123,7 @@ def estimate_text(profile: Profile, steps: Sequence[Step], seeds: Sequence[int])
 
     rows, hours, notes = [], 0.0, []
     for name, spec in profile.datasets.items():
-        one = estimate(profile.model, spec.train)
+        one = estimate(spec.model or profile.model, spec.train, mean_tokens=spec.mean_tokens)
         runs = {word for s in steps if s.runs and name in s.notebook.datasets for word in s.notebook.algorithms}
         count = len(runs) * len(seeds)
         hours += count * one.hours
