@@ -103,8 +103,12 @@ def report(prompts: int, new_tokens: int, batch_size: int, threads: list[int]) -
         {"measure": name, **{f"{result['threads']} thread(s)": _shown(result[key]) for result in found}}
         for key, name in MEASURES.items()
     ]
+    # Two readings of "one at a time": transformers' generate for each prompt, as the reference systems answer, and the
+    # stricter one, fedkit's own loop at batch size 1, which is itself nearly twice as fast as transformers'.
+    readings = {"transformers' generate": "speedup_over_transformers", "fedkit's own loop": "speedup"}
     targets = [
-        Target(f"batched against one at a time, {n} thread(s)", result["speedup"], "at least", LIMIT, "times")
+        Target(f"batched against one at a time by {name}, {n} thread(s)", result[key], "at least", LIMIT, "times")
+        for name, key in readings.items()
         for n, result in zip(threads, found, strict=True)
     ]
     settings = {key.replace("_", " "): found[0][key] for key in given if key != "threads"}
