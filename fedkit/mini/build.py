@@ -21,7 +21,7 @@ from ..errors import FedkitError
 
 FOLDER = Path(__file__).parent / "model"
 TOLERANCE = 0.02  # of the held-out loss, between two builds on different machines
-_MINUTES = "about 10 minutes on two free cores"
+_MINUTES = "about 18 minutes of one core"
 
 
 def build(out: Path, *, steps: int | None = None, spec: Any = None, progress: bool = False) -> dict[str, Any]:
