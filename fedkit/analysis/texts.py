@@ -1,0 +1,86 @@
+"""A federated dataset of any task as instructions and responses by client: what every view of it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import FedkitError
+from ..seeds import generator
+
+if TYPE_CHECKING:
+    from ..federated import FederatedDataset
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Records by client, in the order of the dataset; all lists have one entry a record.
+
+    `owner`: int64 (records,), positions in `clients`; `rows`: int64 (records,), rows of the dataset's table.
+    `rejected` is None but for preference pairs, whose `response` is the chosen answer.
+    """
+
+    name: str
+    clients: tuple[str, ...]
+    owner: np.ndarray
+    rows: np.ndarray
+    instruction: list[str]
+    response: list[str]
+    language: list[str]
+    rejected: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Records of each client, int64 (clients,)."""
+        return np.bincount(self.owner, minlength=len(self.clients))
+
+
+def texts(dataset: FederatedDataset, *, per_client: int | None = None, seed: int = 0) -> Texts:
+    """The records of a dataset as texts; at most `per_client` of each client, drawn without replacement.
+
+    Instruction and response are the columns of that name; the chosen answer where a record is a preference pair; for
+    a conversation all that the user said and all that the assistant said, turn after turn. `FedkitError` for a
+    dataset with none of these columns.
+    """
+    names = set(dataset.table.column_names)
+    owner = np.repeat(np.arange(len(dataset)), dataset.sizes)
+    rows = np.arange(dataset.n_records)
+    if per_client is not None:
+        rows = np.concatenate([_some(dataset, client, per_client, seed) for client in range(len(dataset))])
+    table = dataset.table.take(rows)
+    language = table["language"].to_pylist() if "language" in names else ["und"] * len(rows)
+    rejected = None
+    if {"instruction", "response"} <= names:
+        instruction, response = table["instruction"].to_pylist(), table["response"].to_pylist()
+    elif {"instruction", "chosen", "rejected"} <= names:
+        instruction, response = table["instruction"].to_pylist(), table["chosen"].to_pylist()
+        rejected = table["rejected"].to_pylist()
+    elif "conversation" in names:
+        turns = table["conversation"].to_pylist()
+        instruction = [said(conversation, "user") for conversation in turns]
+        response = [said(conversation, "assistant") for conversation in turns]
+    else:
+        raise FedkitError(
+            f"{dataset.name} has the columns {', '.join(sorted(names))}; texts need instruction and response,"
+            " instruction with chosen and rejected, or conversation"
+        )
+    return Texts(dataset.name, dataset.clients, owner[rows], rows, instruction, response, language, rejected)
+
+
+def said(conversation: list[dict[str, Any]], role: str) -> str:
+    """All that one role said in a conversation (`[{role, content}, ...]`), a line for each turn."""
+    return "\n".join(turn["content"] for turn in conversation if turn["role"] == role)
+
+
+def _some(dataset: FederatedDataset, client: int, count: int, seed: int) -> np.ndarray:
+    first, size = int(dataset.offsets[client]), int(dataset.sizes[client])
+    if size <= count:
+        return np.arange(first, first + size)
+    rng = generator(seed, "analysis/texts", client=dataset.ids[client].as_py())
+    return first + np.sort(rng.choice(size, size=count, replace=False))
