@@ -7,104 +7,18 @@ falls back: a file that cannot be read is an error, never a reason to take anoth
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from .catalog import SOURCES, RawSource
 from .errors import FedkitError, unknown
 from .readers import read_file
 
-
-@dataclass(frozen=True)
-class RawSource:
-    """One raw dataset: its files in a local folder, its place on the Hub, its maker in the embedded world.
-
-    `files` are patterns under the data folder, in order of preference: the first that matches anything is read, all
-    of its matches, sorted. `fields` are those that a record must have, with their types. `hub` is "" and `embedded`
-    None where the dataset is not to be had that way.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    fields: Mapping[str, type]
-    hub: str = ""
-    hub_config: str | None = None
-    split: str = "train"
-    embedded: str | None = None  # a function of fedkit.mini.world
-    licence: str = ""
-    description: str = field(default="", compare=False)
-
-
-def _any(folder: str, stem: str) -> tuple[str, ...]:
-    """The usual spellings of one table in a folder, upstream's own first."""
-    return tuple(f"{folder}/{stem}{end}" for end in (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz"))
-
-
-_AYA_FIELDS = MappingProxyType({"inputs": str, "targets": str, "language": str, "user_id": str})
-_QA_FIELDS = MappingProxyType({"question": str, "answer": str})
-_GSM8K = dict(fields=_QA_FIELDS, hub="openai/gsm8k", hub_config="main", licence="MIT")
-_AYA = dict(fields=_AYA_FIELDS, hub="CohereLabs/aya_dataset", hub_config="default", licence="Apache-2.0")
-
-SOURCES: Mapping[str, RawSource] = MappingProxyType(
-    {
-        source.name: source
-        for source in (
-            RawSource(
-                "aya",
-                files=(
-                    "aya/train*.parquet",
-                    "aya/data/train*.parquet",
-                    "aya_dataset/train*.parquet",
-                    "aya_dataset/data/train*.parquet",
-                    *_any("aya", "train"),
-                    *_any("aya_dataset", "train"),
-                ),
-                embedded="aya_records",
-                description="Aya Dataset (Singh et al. 2024): instructions and answers by volunteers, 65 languages",
-                **_AYA,  # type: ignore[arg-type]
-            ),
-            RawSource(
-                "aya_heldout",
-                files=("aya/test*.parquet", "aya/data/test*.parquet", "aya_dataset/data/test*.parquet"),
-                split="test",
-                description="Aya Dataset, held-out split: 5 of Fed-Aya's 8 languages (no Spanish, French, Russian)",
-                **_AYA,  # type: ignore[arg-type]
-            ),
-            RawSource(
-                "fed_aya",
-                files=("Fed-Aya/aya_*.json", "Fed-Aya/aya_*.json.gz", "fed_aya/*.json", "fed_aya/*.json.gz"),
-                fields=MappingProxyType({"instruction": str, "response": str, "client_id": str}),
-                licence="Apache-2.0",
-                description="Fed-Aya as FedLLM-Bench released it: {client: [instruction, response]}",
-            ),
-            RawSource(
-                "aya_test",
-                files=("fedllm_bench/aya_test.json", "aya_test.json", "aya_evaluation/test_datasets.json"),
-                fields=MappingProxyType({"instruction": str, "reference": str, "client_id": str}),
-                embedded="aya_questions",
-                licence="Apache-2.0",
-                description="Ref questions of FedLLM-Bench with reference answers, 20 in each of 8 languages",
-            ),
-            RawSource(
-                "gsm8k",
-                files=(*_any("gsm8k", "train"), "gsm8k/main/train*.parquet", "gsm8k/train*.parquet"),
-                embedded="gsm8k_records",
-                description="GSM8K (Cobbe et al. 2021): school word problems with worked answers, 7,473 for training",
-                **_GSM8K,  # type: ignore[arg-type]
-            ),
-            RawSource(
-                "gsm8k_test",
-                files=(*_any("gsm8k", "test"), "gsm8k/main/test*.parquet", "gsm8k/test*.parquet"),
-                split="test",
-                embedded="gsm8k_test",
-                description="GSM8K (Cobbe et al. 2021), 1,319 problems for testing",
-                **_GSM8K,  # type: ignore[arg-type]
-            ),
-        )
-    }
-)
+__all__ = ["SOURCES", "Located", "RawSource", "find_files", "get_source", "load_raw", "locate", "raw_records"]
 
 
 @dataclass(frozen=True)
@@ -210,9 +124,8 @@ def _local(located: Located, seed: int, limit: int | None) -> Iterator[Any]:
 
 
 def _embedded(located: Located, seed: int, limit: int | None) -> Iterator[Any]:
-    from .mini import world
-
-    made = getattr(world, str(located.source.embedded))
+    module, _, maker = str(located.source.embedded).partition(".")
+    made = getattr(import_module(f".mini.{module}", __package__), maker)
     # Questions are asked for by language, not in all; `builders.questions` does so.
     sized = limit is not None and located.source.name != "aya_test"
     yield from made(n=limit, seed=seed) if sized else made(seed=seed)
@@ -224,7 +137,9 @@ def _hub(located: Located, seed: int, limit: int | None) -> Iterator[Any]:
         import datasets
 
         # A few records are streamed; all of them go through the cache, memory-mapped, and are there the next time.
-        loaded = datasets.load_dataset(source.hub, source.hub_config, split=source.split, streaming=limit is not None)
+        part = {"data_dir": source.hub_dir} if source.hub_dir else {}
+        streaming = limit is not None
+        loaded = datasets.load_dataset(source.hub, source.hub_config, split=source.split, streaming=streaming, **part)
         yield from loaded
     except Exception as error:  # datasets raises its own, huggingface_hub's, httpx's and OSError
         what = str(error).splitlines()[0] if str(error) else type(error).__name__

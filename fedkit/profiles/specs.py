@@ -1,0 +1,106 @@
+"""The numbers of a run as frozen data. Fields cite where their paper value stands.
+
+"settings" means the facts read from the two reference systems' public scripts (see the paper module's SETTINGS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ..errors import unknown
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """Low-rank adapters (Hu et al. 2021). FedLLM-Bench section 4: r = 16; alpha and dropout from the settings."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A base model: `mini` (embedded), a local folder, or a Hub id; with its precision and its LoRA."""
+
+    name: str = "mini"
+    dtype: str = "float32"  # float32, bfloat16, float16
+    quantization: str | None = None  # None, 8bit, 4bit (bitsandbytes)
+    device: str = "auto"  # auto, cpu, cuda, cuda:0 ...
+    threads: int | None = None  # CPU threads; None: torch's choice. One makes a run the same in every process
+    gradient_checkpointing: bool = False
+    lora: LoraSpec = LoraSpec()
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """One federated training, FedLLM-Bench Table 7 and its settings. Rates are per round, cosine over rounds."""
+
+    rounds: int
+    clients_per_round: int
+    local_steps: int
+    batch_size: int
+    grad_accum: int = 1
+    max_length: int = 1024  # tokens, prompt and answer together
+    lr_first: float = 2e-5
+    lr_last: float = 1e-6
+    template: str = "alpaca"
+    max_grad_norm: float = 1.0
+    # Where given, a client's steps are dynamic (settings, Fed-ChatbotPA) and `local_steps` is their expected number.
+    dynamic_epochs: float | None = None
+
+    @property
+    def samples_per_round(self) -> int:
+        """Records that one client reads in one round: batch x accumulation x steps."""
+        return self.batch_size * self.grad_accum * self.local_steps
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """How one federated dataset is cut in a profile, and how a model is trained on it."""
+
+    train: TrainSpec
+    model: ModelSpec | None = None  # None: the profile's
+    minimum: int = 1  # records a client needs to stay
+    n_clients: int | None = None  # for artificial splits; None where the split is natural
+    max_records_per_client: int | None = None
+    raw_records: int | None = None  # size of the embedded raw corpus; None: all that the source holds
+    mean_tokens: int | None = None  # of a prompt with its answer, for estimates of time; None: max_length
+    test_questions: int = 20  # a language (Fed-Aya) or in all; 0: no Ref questions
+
+
+@dataclass(frozen=True)
+class EvalSpec:
+    """Generation and judging. Temperature 0 makes a table depend on nothing but its adapter."""
+
+    max_new_tokens: int = 32
+    batch_size: int = 64
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One dial: what model, what data, how long."""
+
+    name: str
+    model: ModelSpec
+    embedded: bool  # True: raw records come from fedkit.mini unless --data-dir holds them
+    datasets: Mapping[str, DatasetSpec]
+    evaluation: EvalSpec = EvalSpec()
+    seeds: tuple[int, ...] = (0,)
+    gpu: bool = False
+    algorithms: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    note: str = field(default="", compare=False)
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """The settings of a federated dataset; `FedkitError` where the profile has none of that name."""
+        if name not in self.datasets:
+            raise unknown(f"dataset in profile {self.name}", name, self.datasets)
+        return self.datasets[name]
+
+    def model_of(self, name: str) -> ModelSpec:
+        """The base model and LoRA that a dataset is trained with."""
+        return self.dataset(name).model or self.model
