@@ -72,6 +72,9 @@ def collect(results: Path) -> dict[str, Any]:
 
 
 def _table(path: Path) -> dict[str, Any]:
+    frame = read_csv(path, ())
+    if not {"table", "metric"} & set(frame.columns):
+        return _plain(path.stem, frame)
     frame = read_csv(path, COLUMNS)
     name = path.stem
     if frame.empty:
@@ -93,6 +96,12 @@ def _table(path: Path) -> dict[str, Any]:
         "has_interval": bool(frame["low"].notna().any()),
         "has_paper": any(row["paper"] for row in rows),
     }
+
+
+def _plain(name: str, frame: Any) -> dict[str, Any]:
+    """A table of other columns, such as the numbers of heterogeneity: shown as it is."""
+    rows = [[cell(value) for value in line] for line in frame.itertuples(index=False)]
+    return {"name": name, "title": title(name), "columns": [title(str(c)) for c in frame.columns], "lines": rows}
 
 
 def _best(rows: list[dict[str, Any]], metrics: list[str]) -> dict[str, dict[str, float]]:
@@ -171,6 +180,15 @@ def date(value: Any) -> str:
     except (ValueError, TypeError, OverflowError, OSError):
         return str(value)
     return f"{moment:%Y-%m-%d %H:%M %Z}".strip()
+
+
+def cell(value: Any) -> str:
+    """One entry of a plain table: whole numbers whole, others to three digits, nothing for what is missing."""
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -148,3 +148,15 @@ def test_no_folder(tmp_path):
 )
 def test_durations(seconds, text):
     assert minutes(seconds) == text
+
+
+def test_a_table_of_other_columns_is_shown_as_it_is(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "24_views.csv").write_text(
+        "dataset,value,p,records\nFed-Aya,0.123456,,3702\nFed-X,1.0,0.005,12\n"
+    )
+    page = Page(index_html(tmp_path).read_text(encoding="utf-8"))
+    assert page.open == []
+    text = " ".join(" ".join(page.words).split())
+    assert "24 views" in text and "dataset value p records Fed-Aya 0.123 3,702 Fed-X 1 0.005 12" in text
+    assert "tables/24_views.csv" in page.targets
