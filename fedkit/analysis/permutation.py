@@ -1,0 +1,75 @@
+"""How much of a number is due to chance: the same records, dealt to the same clients at random.
+
+The iid control of a view keeps every client's size and permutes the records. That of quantity cannot (it would change
+nothing): it gives every record to a client drawn uniformly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import FedkitError
+from ..seeds import generator
+from .diversity import Statistic, gini
+
+PERMUTATIONS = 200
+
+
+@dataclass(frozen=True)
+class Result:
+    """A number and its iid control: mean, and the middle 95 % (2.5 and 97.5 percentiles) over the permutations.
+
+    `p` is one-sided: (1 + #{control >= value}) / (permutations + 1) (Phipson and Smyth 2010), so never 0; with 200
+    permutations its least value is 1/201.
+    """
+
+    value: float
+    control_mean: float
+    control_low: float
+    control_high: float
+    p: float
+    permutations: int
+
+    @property
+    def excess(self) -> float:
+        """What is left of the number above its control's mean."""
+        return self.value - self.control_mean
+
+
+def permutation_test(statistic: Statistic, owner: ArrayLike, permutations: int = PERMUTATIONS, seed: int = 0) -> Result:
+    """Test a number of clients against records dealt at random in the same sizes.
+
+    `statistic`: owners -> number, from `label_divergence`, `variance_between` or `separation`. `owner`: int64
+    (records,). The hypothesis that is tested: records are exchangeable between clients.
+    """
+    owners = np.unique(np.asarray(owner), return_inverse=True)[1].astype(np.int64)
+    rng = generator(seed, "analysis/permutation")
+    return against(statistic(owners), (statistic(rng.permutation(owners)) for _ in range(_enough(permutations))))
+
+
+def quantity_test(sizes: ArrayLike, permutations: int = PERMUTATIONS, seed: int = 0) -> Result:
+    """The Gini coefficient of sizes (clients,) against as many records given to as many clients uniformly at random."""
+    n = np.asarray(sizes, dtype=np.int64)
+    rng = generator(seed, "analysis/quantity")
+    draws = rng.multinomial(int(n.sum()), np.full(len(n), 1 / max(1, len(n))), size=_enough(permutations))
+    return against(gini(n), (gini(draw) for draw in draws))
+
+
+def against(value: float, controls: Iterable[float]) -> Result:
+    """A number beside the numbers of its control."""
+    drawn = np.fromiter(controls, dtype=np.float64)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    # Equal up to rounding counts as equal: a sum in another order is no evidence.
+    reached = int((drawn >= value - 1e-12 * max(1.0, abs(value))).sum())
+    p = (1 + reached) / (len(drawn) + 1)
+    return Result(float(value), float(drawn.mean()), float(low), float(high), p, len(drawn))
+
+
+def _enough(permutations: int) -> int:
+    if permutations < 1:
+        raise FedkitError(f"permutations is {permutations}; a test needs at least 1")
+    return permutations
