@@ -1,0 +1,86 @@
+"""What users prefer (FedLLM-Bench section 3.2, Figures 1(c) and 1(d)): longer answers, and answers of higher IFD.
+
+Length preference: the share of a client's pairs whose chosen answer is strictly longer than the rejected one, in tokens
+of the profile's tokenizer. A pair of equal lengths is not "longer" and stays in the denominator; the share of such ties
+is given beside it. Quality preference: the mean over a client's pairs of IFD(chosen) - IFD(rejected).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import FedkitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .texts import Texts
+
+
+def answer_lengths(texts: Texts, tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths of chosen and rejected answers in tokens, without special tokens: two of int64 (records,).
+
+    `FedkitError` where the dataset has no rejected answers.
+    """
+    if texts.rejected is None:
+        raise FedkitError(f"{texts.name} has no rejected answers; use a dataset of preference pairs")
+    return _lengths(texts.response, tokenizer), _lengths(texts.rejected, tokenizer)
+
+
+def length_preference(texts: Texts, tokenizer: Any, *, confidence: float = 0.95) -> pd.DataFrame:
+    """One row a client: client, pairs, longer, ties, shorter (counts), share (longer / pairs), low and high.
+
+    Low and high: Wilson's interval of the share, which is sound for few pairs and for shares of 0 and 1.
+    """
+    import pandas as pd
+
+    chosen, rejected = answer_lengths(texts, tokenizer)
+    count = {
+        name: np.bincount(texts.owner, weights=at, minlength=len(texts.clients)).astype(np.int64)
+        for name, at in (("longer", chosen > rejected), ("ties", chosen == rejected), ("shorter", chosen < rejected))
+    }
+    low, high = wilson(count["longer"], texts.sizes, confidence)
+    share = count["longer"] / texts.sizes
+    return pd.DataFrame(
+        {"client": texts.clients, "pairs": texts.sizes, **count, "share": share, "low": low, "high": high}
+    )
+
+
+def quality_preference(
+    chosen: np.ndarray, rejected: np.ndarray, texts: Texts, *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """One row a client: client, pairs, undefined, difference (mean of IFD chosen - rejected), low and high.
+
+    `chosen`, `rejected`: float (records,), from `fedkit.analysis.quality.ifd`; a pair with an undefined IFD is left out
+    and counted. Low and high: Student's t interval of the mean, NaN below two pairs.
+    """
+    from scipy import stats
+
+    from .quality import by_client
+
+    frame = by_client(chosen - rejected, texts)
+    known = (frame["records"] - frame["undefined"]).to_numpy()
+    wide = np.where(known > 1, stats.t.ppf((1 + confidence) / 2, np.maximum(known - 1, 1)), np.nan)
+    half = wide * frame["sd"].to_numpy() / np.sqrt(np.maximum(known, 1))
+    frame = frame.rename(columns={"records": "pairs", "mean": "difference"}).drop(columns="sd")
+    return frame.assign(low=frame["difference"] - half, high=frame["difference"] + half)
+
+
+def wilson(hits: np.ndarray, total: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval (1927): all p with |hits / total - p| <= z sqrt(p (1 - p) / total), by scipy.
+
+    `hits`, `total`: int (clients,); two of float64 (clients,).
+    """
+    from scipy.stats import binomtest
+
+    tests = (binomtest(int(k), int(n)) for k, n in zip(hits, total, strict=True))
+    ends = [test.proportion_ci(confidence, method="wilson") for test in tests]
+    return np.array([end.low for end in ends]), np.array([end.high for end in ends])
+
+
+def _lengths(answers: Sequence[str], tokenizer: Any) -> np.ndarray:
+    rows = tokenizer([answer.strip() for answer in answers], add_special_tokens=False, verbose=False)["input_ids"]
+    return np.array([len(row) for row in rows], dtype=np.int64)
