@@ -1,0 +1,190 @@
+"""Records as vectors, and vectors as a plane: FedLLM-Bench section 3.3 (4), appendix B.4 and Figure 4.
+
+The paper embeds instruction and response with OpenAI's text-embedding-ada-002 and draws t-SNE. `Remote` asks any
+OpenAI-compatible server; `CharacterTfidf` needs no network. Each names itself, and each figure names its embedder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..console import progress as new_bar
+from ..errors import FedkitError
+
+if TYPE_CHECKING:
+    from .texts import Texts
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors; `name` goes into every figure and number that it feeds."""
+
+    name: str
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors, float32 (texts, dimensions); a text without any content may be all zeros."""
+        ...
+
+
+@dataclass(frozen=True)
+class CharacterTfidf:
+    """Character 2- to 4-grams within words, weighted by TF-IDF, their leading directions by truncated SVD.
+
+    Fitted to the very texts that it embeds, so vectors of two calls do not compare. It sees spelling, not meaning.
+    """
+
+    dimensions: int = 50
+    features: int = 20_000  # the most frequent n-grams
+    seed: int = 0
+    name: str = "character TF-IDF, SVD (offline)"
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """See `Embedder`; fewer dimensions where there are fewer texts or n-grams."""
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.preprocessing import normalize
+
+        _some(texts)
+        grams = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(2, 4), max_features=self.features, sublinear_tf=True, dtype=np.float32
+        )
+        try:
+            weights = grams.fit_transform(texts)
+        except ValueError as error:
+            raise FedkitError(
+                f"none of the {len(texts)} texts holds a word to embed ({error}); look at them"
+            ) from error
+        room = min(weights.shape) - 1
+        if room < 1:
+            return normalize(weights.toarray()).astype(np.float32)
+        svd = TruncatedSVD(min(self.dimensions, room), random_state=self.seed)
+        return normalize(svd.fit_transform(weights)).astype(np.float32)
+
+
+class Remote:
+    """An OpenAI-compatible embeddings server, asked in batches; what was answered once is kept on disk.
+
+    The key is read from the environment variable `key_variable`; it is written nowhere.
+    """
+
+    def __init__(
+        self,
+        model: str = "text-embedding-ada-002",
+        *,
+        cache: str | Path,
+        base_url: str | None = None,
+        key_variable: str = "OPENAI_API_KEY",
+        batch: int = 256,
+        max_characters: int = 20_000,  # a text's head; the server refuses more than 8,191 tokens
+        retries: int = 5,
+        timeout: float = 60.0,
+        progress: bool = False,
+    ) -> None:
+        self.name = model
+        self._options: dict[str, Any] = {"base_url": base_url, "max_retries": retries, "timeout": timeout}
+        self._cache, self._key = Path(cache), key_variable
+        self._batch, self._most, self._progress = batch, max_characters, progress
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """See `Embedder`. `FedkitError` where the key is missing or the server does not answer; what came is kept."""
+        from sklearn.preprocessing import normalize
+
+        _some(texts)
+        wanted = {self._digest(text): (text.strip()[: self._most] or " ") for text in texts}
+        with closing(self._open()) as store:
+            missing = [key for key in wanted if self._read(store, key) is None]
+            bar = new_bar(total=len(missing), unit="text", desc="embeddings", disable=not self._progress or not missing)
+            with bar:
+                for keys in _batches(missing, self._batch):
+                    vectors = self._ask([wanted[key] for key in keys])
+                    with store:  # one transaction a batch
+                        store.executemany(
+                            "INSERT OR REPLACE INTO vectors VALUES (?, ?)", zip(keys, vectors, strict=True)
+                        )
+                    bar.update(len(keys))
+            rows = [np.frombuffer(self._read(store, self._digest(text)) or b"", dtype="<f4") for text in texts]
+        if len({len(row) for row in rows}) != 1:
+            raise FedkitError(f"{self._cache} holds vectors of several lengths for {self.name}; delete it")
+        return normalize(np.stack(rows)).astype(np.float32)
+
+    def _ask(self, texts: list[str]) -> list[bytes]:
+        import openai
+
+        key = os.environ.get(self._key)
+        if not key:
+            raise FedkitError(f"embeddings by {self.name} need a key; set the environment variable {self._key}")
+        try:
+            client = openai.OpenAI(api_key=key, **self._options)
+            answer = client.embeddings.create(model=self.name, input=texts, encoding_format="float")
+            found = {item.index: np.asarray(item.embedding, dtype="<f4") for item in answer.data}
+            vectors = [found[i].tobytes() for i in range(len(texts))]
+        except (openai.OpenAIError, KeyError, TypeError, ValueError, AttributeError) as error:
+            what = str(error).replace(key, "(key)").splitlines()[0] if str(error) else type(error).__name__
+            where = self._options["base_url"] or "the OpenAI API"
+            raise FedkitError(
+                f"{where} gave no embeddings by {self.name} ({what}); check address, model and key, then run again:"
+                " what was embedded is kept"
+            ) from None
+        return vectors
+
+    def _digest(self, text: str) -> str:
+        return hashlib.sha256(f"{self.name}\0{text.strip()[: self._most]}".encode("utf-8", "replace")).hexdigest()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self._cache.parent.mkdir(parents=True, exist_ok=True)
+            store = sqlite3.connect(self._cache)
+            store.execute("CREATE TABLE IF NOT EXISTS vectors (text TEXT PRIMARY KEY, vector BLOB)")
+        except (OSError, sqlite3.Error) as error:
+            raise FedkitError(f"{self._cache}: no usable cache of embeddings ({error}); delete it") from error
+        return store
+
+    def _read(self, store: sqlite3.Connection, key: str) -> bytes | None:
+        row = store.execute("SELECT vector FROM vectors WHERE text = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+
+def pair_texts(texts: Texts) -> list[str]:
+    """Instruction and response of each record as one text, as the paper embeds them."""
+    return [f"{ask}\n{answer}" for ask, answer in zip(texts.instruction, texts.response, strict=True)]
+
+
+def plane(vectors: np.ndarray, *, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
+    """t-SNE (van der Maaten and Hinton 2008) by scikit-learn from a PCA start: float32 (records, 2).
+
+    Equal vectors and seed give equal points. The perplexity is lowered to (records - 1) / 3 for few records.
+    `FedkitError` for fewer than four.
+    """
+    from sklearn.manifold import TSNE
+
+    if len(vectors) < 4:
+        raise FedkitError(f"t-SNE needs at least 4 records, there are {len(vectors)}; take more clients or records")
+    fits = min(perplexity, (len(vectors) - 1) / 3)
+    with _one_thread():
+        return TSNE(2, perplexity=fits, init="pca", metric="cosine", random_state=seed).fit_transform(vectors)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The sums of several threads come in another order each time, and t-SNE makes much of the last digit."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
+
+
+def _batches(keys: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (keys[at : at + size] for at in range(0, len(keys), size))
+
+
+def _some(texts: Sequence[str]) -> None:
+    if not len(texts):
+        raise FedkitError("there are no texts to embed; take a client that has records")
