@@ -73,6 +73,11 @@ def momentum(previous: State | None, delta: State, beta: float, *, warm: bool = 
     return {name: beta * previous[name] + (1 - beta) * d for name, d in delta.items()}
 
 
+def heavy_ball(previous: State | None, delta: State, beta: float) -> State:
+    """m = beta m + delta, from m = 0 (Hsu et al. 2019, FedAvgM): the sum of all past deltas, older ones fading."""
+    return dict(delta) if previous is None else add(delta, previous, beta)
+
+
 def constant(state: State, value: float) -> State:
     """A state with every entry equal to `value`: the second moment's start."""
     return {name: torch.full_like(t, value) for name, t in state.items()}
@@ -81,6 +86,17 @@ def constant(state: State, value: float) -> State:
 def adam_second_moment(v: State, g: State, beta2: float) -> State:
     """v = beta2 v + (1 - beta2) g^2 (Reddi et al. 2021, algorithm 2, FedAdam)."""
     return {name: beta2 * v[name] + (1 - beta2) * g[name].square() for name in v}
+
+
+def adagrad_second_moment(v: State, g: State) -> State:
+    """v = v + g^2 (Reddi et al. 2021, algorithm 2, FedAdagrad)."""
+    return {name: v[name] + g[name].square() for name in v}
+
+
+def yogi_second_moment(v: State, g: State, beta2: float) -> State:
+    """v = v - (1 - beta2) g^2 sign(v - g^2) (Reddi et al. 2021, algorithm 2, FedYogi); it never falls below 0."""
+    squares = {name: g[name].square() for name in v}
+    return {name: t - (1 - beta2) * squares[name] * torch.sign(t - squares[name]) for name, t in v.items()}
 
 
 def adaptive_step(w: State, m: State, v: State, eta: float, tau: float) -> State:

@@ -169,7 +169,8 @@ class _Simulation:
         began, name = time.perf_counter(), self.dataset.ids[index].as_py()
         own = self.states.load(index, message.round)
         result = self.client.train(name, message, self.algorithm, own)
-        delta = subtract(result.local, message.adapter)
+        sent = {name: t for name, t in message.adapter.items() if self.algorithm.sends(name)}
+        delta = subtract({name: result.local[name] for name in sent}, sent)
         finished = self.algorithm.finish_client(message, result.local, own, result.steps)
         samples = int(self.dataset.sizes[index])
         good = is_finite(delta) and is_finite(finished.upload)
@@ -188,7 +189,7 @@ class _Simulation:
             "steps": result.steps,
             "tokens": result.tokens,
             "skipped_records": result.skipped,
-            "bytes_down": nbytes(message.adapter, message.extra),
+            "bytes_down": nbytes(sent, message.extra),
             "bytes_up": nbytes(delta, finished.upload),
             "seconds": time.perf_counter() - began,
         }

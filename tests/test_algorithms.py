@@ -1,7 +1,6 @@
-"""Each algorithm against its equation: by hand, by autograd, on quadratics with a known optimum, and against Flower.
+"""Each algorithm against its equation: by hand, by autograd, on quadratics with a known optimum, in real runs.
 
-`hand_round` plays the round loop with plain SGD on exact gradients, through the same three questions as the
-simulation. Client k of a quadratic has the gradient a_k (w - b_k).
+Client k of a quadratic has the gradient a_k (w - b_k). The server's steps have a file of their own.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ import pytest
 import torch
 from core_tools import SHORT, largest, make_config, same
 
-from fedkit.aggregators import RunningMean, subtract
 from fedkit.algorithms import ALGORITHMS, Aggregate, Broadcast, make_algorithm
 from fedkit.errors import FedkitError
 from fedkit.simulation import run
+from fedkit.toy import play_round
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
@@ -25,32 +24,9 @@ B = torch.tensor([2.0, -1.0], dtype=torch.float64)
 OPTIMUM = float((A * B).sum() / A.sum())  # of the mean of (a_k / 2) (w - b_k)^2: -0.4
 
 
-def hand_round(algorithm, w, server, states, gradients, *, lr, steps, round=0, weights=None, clients=None):
-    """One round in which the given gradients' owners take part; returns adapter and server state."""
-    extra = algorithm.broadcast_extra(server, w)
-    deltas, uploads = RunningMean(), RunningMean()
-    for k, gradient in gradients.items():
-        message = Broadcast(w, extra, lr, round)
-        parameters = {name: torch.nn.Parameter(t.clone()) for name, t in w.items()}
-        rule = algorithm.local_rule(message, states.get(k, {}), "cpu")
-        for _ in range(steps):
-            for p in parameters.values():
-                p.grad = gradient(p.detach())
-            if rule:
-                rule.on_gradient(parameters)
-            with torch.no_grad():
-                for p in parameters.values():
-                    p -= lr * p.grad
-            if rule:
-                rule.on_step(parameters)
-        local = {name: p.detach().clone() for name, p in parameters.items()}
-        finished = algorithm.finish_client(message, local, states.get(k, {}), steps)
-        deltas.add(subtract(local, w), 1.0 if weights is None else weights[k])
-        if finished.upload:
-            uploads.add(finished.upload, 1.0)
-        states[k] = finished.client_state
-    aggregate = Aggregate(deltas.mean(), uploads.total, deltas.count, clients or len(gradients))
-    return algorithm.server_step(w, aggregate, server)
+def hand_round(*given, **settings):
+    """`play_round` less the clients' paths."""
+    return play_round(*given, **settings)[:2]
 
 
 def quadratics():
@@ -64,7 +40,7 @@ def after(algorithm, rounds, *, lr, steps, start=3.0):
     return w["w"].item()
 
 
-@pytest.mark.parametrize("name", sorted(set(ALGORITHMS) - {"fedadam"}))
+@pytest.mark.parametrize("name", sorted(set(ALGORITHMS) - {"fedadagrad", "fedyogi", "fedadam"}))
 def test_one_client_and_one_step_is_plain_sgd(name):
     w = {"w": torch.tensor([3.0, -1.0], dtype=torch.float64)}
     new, _ = hand_round(make_algorithm(name), w, {}, {}, {0: lambda w: 2 * w + 1}, lr=0.1, steps=1)
@@ -164,67 +140,6 @@ def test_fedprox_moves_less_the_larger_mu():
         assert new["w"].item() == pytest.approx((1.0 * 2.0 + mu * 3.0) / (1.0 + mu), rel=1e-9)
 
 
-MEANS = [0.4, -0.1, 0.3, 0.02, -0.5]  # the mean update of five rounds
-
-
-def fedadam(form, eta=0.05, b1=0.9, b2=0.99, tau=0.01):
-    algorithm = make_algorithm("fedadam", eta=eta, beta1=b1, beta2=b2, tau=tau, form=form)
-    w, server = {"w": torch.tensor([1.0], dtype=torch.float64)}, {}
-    path = []
-    for d in MEANS:
-        aggregate = Aggregate({"w": torch.tensor([d], dtype=torch.float64)}, {}, 1, 1)
-        w, server = algorithm.server_step(w, aggregate, server)
-        path.append(w["w"].item())
-    return path
-
-
-@pytest.mark.parametrize("form", ["reddi", "systems"])
-def test_fedadam_closed_form(form):
-    """The recursions written out as sums over the rounds i <= t.
-
-    reddi: m_t = (1 - b1) sum b1^(t-i) D_i, v_t = b2^t tau^2 + (1 - b2) sum b2^(t-i) D_i^2.
-    systems: the first D has the weight b1^(t-1) in m, and v sums the squares of m.
-    """
-    eta, b1, b2, tau = 0.05, 0.9, 0.99, 0.01
-    w, means, expected = 1.0, [], []
-    for t in range(1, 6):
-        share = [(1 - b1) * b1 ** (t - i) for i in range(1, t + 1)]
-        if form == "systems":
-            share[0] = b1 ** (t - 1)
-        means.append(sum(s * d for s, d in zip(share, MEANS, strict=False)))
-        squared = means if form == "systems" else MEANS
-        v = b2**t * tau**2 + sum((1 - b2) * b2 ** (t - i) * squared[i - 1] ** 2 for i in range(1, t + 1))
-        w += eta * means[-1] / (v**0.5 + tau)
-        expected.append(w)
-    np.testing.assert_allclose(fedadam(form), expected, rtol=1e-12)
-
-
-def test_the_two_forms_of_fedadam_differ():
-    assert abs(fedadam("reddi")[-1] - fedadam("systems")[-1]) > 0.01
-
-
-def test_fedadam_is_flowers_less_its_bias_scaling(monkeypatch):
-    """Flower starts from v = 0 and scales eta by sqrt(1 - b2^(t+1)) / (1 - b1^(t+1)) in round t = 1, 2, ..."""
-    pytest.importorskip("flwr", reason="Flower is not installed (extra 'flower')")
-    from flwr.common import Array, ArrayRecord
-    from flwr.serverapp.strategy import FedAdam, FedAvg
-
-    eta, b1, b2, tau = 0.05, 0.9, 0.99, 0.01
-    theirs = FedAdam(eta=eta, beta_1=b1, beta_2=b2, tau=tau)
-    monkeypatch.setattr(FedAvg, "aggregate_train", lambda self, server_round, replies: (replies, None))
-    w, server = {"w": torch.tensor([1.0, -2.0], dtype=torch.float64)}, {"v": {"w": torch.zeros(2).double()}}
-    reference = w["w"].numpy()
-    for t, d in enumerate(MEANS, start=1):
-        delta = torch.tensor([d, -2 * d], dtype=torch.float64)
-        theirs.current_arrays = {"w": reference}
-        record, _ = theirs.aggregate_train(t, ArrayRecord({"w": Array(reference + delta.numpy())}))
-        reference = record["w"].numpy()
-        scaled = eta * np.sqrt(1 - b2 ** (t + 1)) / (1 - b1 ** (t + 1))
-        ours = make_algorithm("fedadam", eta=float(scaled), beta1=b1, beta2=b2, tau=tau)
-        w, server = ours.server_step(w, Aggregate({"w": delta}, {}, 1, 1), server)
-        np.testing.assert_allclose(w["w"].numpy(), reference, rtol=1e-9)
-
-
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_a_server_step_changes_nothing_that_it_is_given(name):
     """A resumed run goes on from these very tensors."""
@@ -319,7 +234,7 @@ def test_scaffold_variates_of_a_real_run(tiny_loaded, tiny_spec, federation, tmp
 @pytest.mark.parametrize(
     "name, params, message",
     [
-        ("fedawg", {}, "unknown algorithm 'fedawg'; known: fedadam, fedavg, fedprox, local, scaffold"),
+        ("fedawg", {}, f"unknown algorithm 'fedawg'; known: {', '.join(sorted(ALGORITHMS))}"),
         ("fedprox", {"nu": 0.1}, "unknown parameter of fedprox 'nu'; known: mu"),
         ("fedavg", {"mu": 0.1}, "unknown parameter of fedavg 'mu'; known: none"),
         ("fedprox", {"mu": "0.1"}, "parameter mu of fedprox takes a float, got '0.1'"),
@@ -327,6 +242,10 @@ def test_scaffold_variates_of_a_real_run(tiny_loaded, tiny_spec, federation, tmp
         ("fedprox", {"mu": None}, "parameter mu of fedprox takes a float, got None"),
         ("fedadam", {"form": 1}, "parameter form of fedadam takes a str, got 1"),
         ("fedadam", {"form": "adam"}, "unknown form of fedadam 'adam'; known: reddi, systems"),
+        ("fedyogi", {"form": "hsu"}, "unknown form of fedyogi 'hsu'; known: reddi, systems"),
+        ("fedadagrad", {"beta2": 0.9}, "unknown parameter of fedadagrad 'beta2'; known: beta1, eta, form, tau"),
+        ("fedavgm", {"form": "reddi"}, "unknown form of fedavgm 'reddi'; known: hsu, systems"),
+        ("ffa_lora", {"r": 8}, "unknown parameter of ffa_lora 'r'; known: none"),
     ],
 )
 def test_a_mistake_is_one_sentence(name, params, message):
@@ -338,7 +257,16 @@ def test_a_mistake_is_one_sentence(name, params, message):
 def test_defaults_and_sources():
     """The values of the reference systems (settings), and a paper behind every algorithm."""
     assert make_algorithm("fedprox").mu == 0.01 and make_algorithm("fedprox", mu=1).mu == 1
-    adam = make_algorithm("fedadam")
-    assert (adam.eta, adam.beta1, adam.beta2, adam.tau, adam.form) == (1e-3, 0.9, 0.99, 1e-3, "reddi")
+    for name in ("fedadam", "fedyogi"):
+        made = make_algorithm(name)
+        assert (made.eta, made.beta1, made.beta2, made.tau, made.form) == (1e-3, 0.9, 0.99, 1e-3, "reddi")
+    adagrad, momentum = make_algorithm("fedadagrad"), make_algorithm("fedavgm")
+    assert (adagrad.eta, adagrad.beta1, adagrad.tau, adagrad.form) == (1e-3, 0.0, 1e-3, "reddi")
+    assert (momentum.beta, momentum.eta, momentum.form) == (0.5, 1.0, "hsu")
+    assert [n for n in sorted(ALGORITHMS) if make_algorithm(n).weighting == "uniform"] == [
+        "fedadagrad",
+        "fedadam",
+        "fedyogi",
+    ]
     for name, cls in ALGORITHMS.items():
         assert cls.name == name and "20" in cls.source

@@ -9,14 +9,18 @@ from typing import Any, get_type_hints
 
 from ..errors import FedkitError, unknown
 from .base import Aggregate, Algorithm, Broadcast, Finished, LocalRule
+from .fedadagrad import FedAdagrad
 from .fedadam import FedAdam
 from .fedavg import FedAvg
+from .fedavgm import FedAvgM
 from .fedprox import FedProx
+from .fedyogi import FedYogi
+from .ffa_lora import FFALoRA
 from .local import Local
 from .scaffold import Scaffold
 
 ALGORITHMS: Mapping[str, type[Algorithm]] = types.MappingProxyType(
-    {a.name: a for a in (Local, FedAvg, FedProx, Scaffold, FedAdam)}
+    {a.name: a for a in (Local, FedAvg, FedProx, Scaffold, FedAvgM, FedAdagrad, FedYogi, FedAdam, FFALoRA)}
 )
 
 

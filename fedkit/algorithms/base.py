@@ -55,7 +55,7 @@ class Finished:
 class Aggregate:
     """The round's updates as the server sees them, already streamed into means and sums."""
 
-    delta: State  # weighted mean of local - global
+    delta: State  # weighted mean of local - global, of the tensors that the algorithm sends
     upload_sum: State  # plain sum of the clients' uploads, empty where the algorithm sends none
     reported: int  # clients whose update counted
     clients: int  # all clients of the federation
@@ -71,6 +71,14 @@ class Algorithm:
 
     def check(self, clients: int, clients_per_round: int) -> None:
         """Refuse a federation that this algorithm is not defined for (`FedkitError`)."""
+
+    def sends(self, name: str) -> bool:
+        """Whether this tensor of the adapter travels, down and up.
+
+        One that does not keeps its initial value, which every client draws from the run's seed. `Aggregate.delta` then
+        lacks it, so such an algorithm has a `server_step` of its own.
+        """
+        return True
 
     def broadcast_extra(self, server: ServerState, adapter: State) -> State:
         """What the server sends beside the global adapter."""

@@ -31,6 +31,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "fedyogi": "FedYogi",
         "fedadagrad": "FedAdagrad",
         "fedadam": "FedAdam",
+        "ffa_lora": "FFA-LoRA",
     }
 )
 

@@ -1,0 +1,31 @@
+"""FedAdagrad: Reddi et al. 2021, "Adaptive federated optimization", algorithm 2; Adagrad is Duchi et al. 2011.
+
+With D the unweighted mean of the clients' deltas:
+
+    m = beta1 m + (1 - beta1) D,   v = v + D^2,   w += eta m / (sqrt(v) + tau)
+
+from m = 0 and v = tau^2. v forgets nothing, so under steady updates the step of round t shrinks as 1 / sqrt(t).
+Adagrad has no momentum, beta1 = 0, in the paper's experiments and in both reference systems; there m = D, so that
+`form="systems"` differs from "reddi" only where a beta1 is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..aggregators import State, adagrad_second_moment
+from .adaptive import Adaptive
+
+
+@dataclass(frozen=True)
+class FedAdagrad(Adaptive):
+    """Adagrad on the server, without momentum."""
+
+    name: ClassVar[str] = "fedadagrad"
+    source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
+    beta1: float = 0.0
+
+    def second_moment(self, v: State, g: State) -> State:
+        """v = v + g^2."""
+        return adagrad_second_moment(v, g)
