@@ -1,0 +1,168 @@
+"""A federation small enough to draw: quadratic losses in the plane, and any of fedkit's algorithms played on them.
+
+Client k has F_k(w) = (w - c_k)^T H_k (w - c_k) / 2, exact gradients and plain gradient steps, so that paths, resting
+points and control variates have closed forms. The algorithm is the very object that trains adapters: its three
+questions are asked in the order in which the simulation asks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .aggregators import RunningMean, State, subtract
+from .algorithms import Aggregate, Algorithm, Broadcast
+from .algorithms.base import ServerState
+
+Gradient = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """One client: curvature H of shape (d, d), optimum c of shape (d,), number of records."""
+
+    curvature: Tensor
+    optimum: Tensor
+    samples: int
+
+    def gradient(self, w: Tensor) -> Tensor:
+        """H (w - c) for w of shape (d,)."""
+        return self.curvature @ (w - self.optimum)
+
+    def loss(self, w: Tensor) -> Tensor:
+        """(w - c)^T H (w - c) / 2 for w of shape (..., d)."""
+        away = w - self.optimum
+        return 0.5 * ((away @ self.curvature) * away).sum(-1)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Clients by name, and the point (d,) at which every run starts."""
+
+    clients: Mapping[str, Quadratic]
+    start: Tensor
+
+    def weights(self, weighting: str = "samples") -> dict[str, float]:
+        """Each client's share of a mean over all: by records, or ("uniform") alike."""
+        raw = {k: float(c.samples) if weighting == "samples" else 1.0 for k, c in self.clients.items()}
+        return {k: n / sum(raw.values()) for k, n in raw.items()}
+
+    def loss(self, w: Tensor, weighting: str = "samples") -> Tensor:
+        """F(w), the weighted mean of the clients' losses, for w of shape (..., d)."""
+        share = self.weights(weighting)
+        return sum((share[k] * c.loss(w) for k, c in self.clients.items()), torch.zeros((), dtype=w.dtype))
+
+    def optimum(self, weighting: str = "samples") -> Tensor:
+        """Where the gradient of F vanishes."""
+        share = self.weights(weighting)
+        left = torch.stack([share[k] * c.curvature for k, c in self.clients.items()]).sum(0)
+        right = torch.stack([share[k] * c.curvature @ c.optimum for k, c in self.clients.items()]).sum(0)
+        return torch.linalg.solve(left, right)
+
+
+def two_clients() -> Toy:
+    """The plane of notebook 31: A (60 records) is steep from left to right, B (40) from top to bottom."""
+
+    def point(*xy: float) -> Tensor:
+        return torch.tensor(xy, dtype=torch.float64)
+
+    return Toy(
+        {
+            "A": Quadratic(torch.diag(point(1.0, 0.1)), point(0.0, 0.0), 60),
+            "B": Quadratic(torch.diag(point(0.1, 1.0)), point(3.0, 2.0), 40),
+        },
+        start=point(-1.0, 3.0),
+    )
+
+
+def local_path(client: Quadratic, w: Tensor, steps: int, lr: float) -> Tensor:
+    """The points (steps + 1, d) of plain gradient descent on one client from w."""
+    path = [w]
+    for _ in range(steps):
+        path.append(path[-1] - lr * client.gradient(path[-1]))
+    return torch.stack(path)
+
+
+def play_round(
+    algorithm: Algorithm,
+    w: State,
+    server: ServerState,
+    states: MutableMapping[Hashable, State],
+    gradients: Mapping[Hashable, Gradient],
+    *,
+    lr: float,
+    steps: int,
+    round: int = 0,
+    weights: Mapping[Hashable, float] | None = None,
+    clients: int | None = None,
+) -> tuple[State, ServerState, dict[Hashable, list[State]]]:
+    """One round of the clients that `gradients` names: the next adapter, the server's state, each client's path.
+
+    `states` holds what clients keep and is changed in place. `weights`: 1 each by default; `clients`: how many the
+    federation has, all of `gradients` by default.
+    """
+    extra = algorithm.broadcast_extra(server, w)
+    deltas, uploads, paths = RunningMean(), RunningMean(), {}
+    message = Broadcast(w, extra, lr, round)
+    for k, gradient in gradients.items():
+        parameters = {name: torch.nn.Parameter(t.clone()) for name, t in w.items()}
+        rule = algorithm.local_rule(message, states.get(k, {}), "cpu")
+        paths[k] = [_copy(parameters)]
+        for _ in range(steps):
+            for p in parameters.values():
+                p.grad = gradient(p.detach())
+            if rule:
+                rule.on_gradient(parameters)
+            with torch.no_grad():
+                for p in parameters.values():
+                    if p.grad is not None:
+                        p -= lr * p.grad
+            if rule:
+                rule.on_step(parameters)
+            paths[k].append(_copy(parameters))
+        local = paths[k][-1]
+        finished = algorithm.finish_client(message, local, states.get(k, {}), steps)
+        sent = {name: t for name, t in w.items() if algorithm.sends(name)}
+        deltas.add(subtract({name: local[name] for name in sent}, sent), 1.0 if weights is None else weights[k])
+        if finished.upload:
+            uploads.add(finished.upload, 1.0)
+        states[k] = finished.client_state
+    aggregate = Aggregate(deltas.mean(), uploads.total, deltas.count, clients or len(gradients))
+    return *algorithm.server_step(w, aggregate, server), paths
+
+
+def _copy(parameters: Mapping[str, torch.nn.Parameter]) -> State:
+    return {name: p.detach().clone() for name, p in parameters.items()}
+
+
+@dataclass
+class Played:
+    """A run on a toy: the server's points (rounds + 1, d), the clients' paths (steps + 1, d), and what they keep."""
+
+    path: Tensor
+    local: list[dict[str, Tensor]]  # one entry a round
+    server: list[dict[str, Tensor]] = field(default_factory=list)  # the server's own state after each round
+    states: dict[str, Tensor] = field(default_factory=dict)  # what each client keeps at the end, where it keeps any
+
+
+def play(
+    algorithm: Algorithm, toy: Toy, *, rounds: int, steps: int, lr: float = 0.2, start: Tensor | None = None
+) -> Played:
+    """An algorithm on a toy, all clients in every round, weighted as the algorithm has it."""
+    w, server, states = {"w": toy.start if start is None else start}, {}, {}
+    gradients, weights = {k: c.gradient for k, c in toy.clients.items()}, toy.weights(algorithm.weighting)
+    played = Played(w["w"][None], [])
+    points = [w["w"]]
+    for t in range(rounds):
+        w, server, paths = play_round(
+            algorithm, w, server, states, gradients, lr=lr, steps=steps, round=t, weights=weights
+        )
+        points.append(w["w"])
+        played.local.append({k: torch.stack([s["w"] for s in path]) for k, path in paths.items()})
+        played.server.append({slot: s["w"] for slot, s in server.items()})
+    played.path = torch.stack(points)
+    played.states = {k: s["w"] for k, s in states.items() if s}
+    return played
