@@ -84,3 +84,35 @@ def _some(dataset: FederatedDataset, client: int, count: int, seed: int) -> np.n
         return np.arange(first, first + size)
     rng = generator(seed, "analysis/texts", client=dataset.ids[client].as_py())
     return first + np.sort(rng.choice(size, size=count, replace=False))
+
+
+def drawn_clients(texts: Texts, count: int, *, seed: int = 0, at_least: int = 1) -> np.ndarray:
+    """`count` clients with at least that many records, drawn without replacement: positions, ascending.
+
+    All there are, where there are fewer; `FedkitError` where there is none. The paper draws 10 (Figures 2 and 4).
+    """
+    fit = np.flatnonzero(texts.sizes >= at_least)
+    if not len(fit):
+        raise FedkitError(f"no client of {texts.name} has {at_least} records; ask for fewer")
+    rng = generator(seed, "analysis/clients")
+    return np.sort(rng.choice(fit, size=min(count, len(fit)), replace=False))
+
+
+def of_clients(texts: Texts, places: np.ndarray) -> Texts:
+    """The records of these clients (positions) alone; their owners are positions in the new, shorter `clients`."""
+    at = {int(place): i for i, place in enumerate(places)}
+    keep = np.flatnonzero(np.isin(texts.owner, places))
+
+    def part(values: list[str] | None) -> list[str] | None:
+        return None if values is None else [values[i] for i in keep]
+
+    return Texts(
+        texts.name,
+        tuple(texts.clients[int(place)] for place in places),
+        np.array([at[int(owner)] for owner in texts.owner[keep]], dtype=np.int64),
+        texts.rows[keep],
+        part(texts.instruction) or [],
+        part(texts.response) or [],
+        part(texts.language) or [],
+        part(texts.rejected),
+    )
