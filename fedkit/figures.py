@@ -14,8 +14,8 @@ WIDTH = 8.0  # inches, the width of a notebook's text
 GREY = "#6b6b6b"
 
 
-def axes(height: float = 4.0, columns: int = 1, **options: Any) -> tuple[Any, Any]:
-    """A styled figure `WIDTH` inches wide with its axes (an array of them for several columns)."""
+def axes(height: float = 4.0, columns: int = 1, rows: int = 1, **options: Any) -> tuple[Any, Any]:
+    """A styled figure `WIDTH` inches wide with its axes (an array of them for several columns or rows)."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 
@@ -33,7 +33,7 @@ def axes(height: float = 4.0, columns: int = 1, **options: Any) -> tuple[Any, An
             "svg.fonttype": "none",
         },
     )
-    return plt.subplots(1, columns, figsize=(WIDTH, height), layout="constrained", **options)
+    return plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **options)
 
 
 def colours(names: Sequence[str]) -> dict[str, Any]:
