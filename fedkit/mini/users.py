@@ -1,19 +1,19 @@
 """Users of the embedded world: each has a language, topics, favourite verbs, verbosity and care, and writes so.
 
-Apart from any dataset's schema: `exchange` gives an instruction and a response, and Aya records (or, later, arena
-votes and chat logs) are made of such exchanges.
+Apart from any dataset's schema: `exchange` gives an instruction and a response, of which Aya records are made; arena
+votes and chat logs take its two halves, `ask` and `respond`, since there a model answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from .lexicon import Forms, Language, language, sentence
-from .tasks import KIND_NAMES, Fact, Slots, open_facts, slots
+from .tasks import KIND_NAMES, Fact, Slots, held_out, kind, open_facts, slots
 
 # The ways of answering, from few words to many.
 _STYLES: Mapping[str, Callable[[Forms, Slots, Language, np.random.Generator], list[str]]] = MappingProxyType(
@@ -21,10 +21,11 @@ _STYLES: Mapping[str, Callable[[Forms, Slots, Language, np.random.Generator], li
         "short": lambda f, s, lang, rng: [sentence(f.short, s)],
         "answer": lambda f, s, lang, rng: [sentence(f.answer, s)],
         "long": lambda f, s, lang, rng: [sentence(f.answer, s), sentence(f.extra, s)],
-        "chatty": lambda f, s, lang, rng: [sentence(f.answer, s), sentence(f.extra, s), _pick(lang.closers, rng)],
+        "chatty": lambda f, s, lang, rng: [sentence(f.answer, s), sentence(f.extra, s), pick(lang.closers, rng)],
+        "full": lambda f, s, lang, rng: [sentence(form, s) for form in (f.answer, *f.plain, f.extra)],
     }
 )
-STYLES: tuple[str, ...] = tuple(_STYLES)
+STYLES: tuple[str, ...] = tuple(_STYLES)  # people use the first four; models all
 _COMMON_STYLE = (0.15, 0.60, 0.18, 0.07)  # what most users tend to
 _FAULTS = ("typo", "wrong", "no_stop")
 
@@ -38,7 +39,7 @@ class User:
     topics: tuple[str, ...]  # 2 to 5 kinds of task
     topic_shares: tuple[float, ...]
     verbs: tuple[float, ...]  # preference among the four instructions of a kind
-    styles: tuple[float, ...]  # preference among STYLES
+    styles: tuple[float, ...]  # preference among the first four of STYLES
     opener: float  # chance that an instruction begins with a greeting
     care: float
 
@@ -67,26 +68,48 @@ def make_user(user_id: str, code: str, rng: np.random.Generator) -> User:
     )
 
 
-def exchange(user: User, rng: np.random.Generator) -> Exchange:
-    """One instruction and response of that user, about a fact that is not held out."""
-    topic = user.topics[_draw(user.topic_shares, rng)]
-    fact = _pick(open_facts(topic), rng)
-    lang = language(user.language)
-    forms, filled = lang.forms[topic], slots(fact, user.language)
-    instruction = sentence(forms.ask[_draw(user.verbs, rng)], filled)
-    if rng.random() < user.opener:
-        instruction = lang.paragraph([_pick(lang.openers, rng), instruction])
-    fault = _FAULTS[int(rng.integers(len(_FAULTS)))] if rng.random() > user.care else None
-    if fault == "wrong":
-        other = slots(_pick(open_facts(topic), rng), user.language)
-        filled = {**filled, "y": other["y"]}
-    style = _STYLES[STYLES[_draw(user.styles, rng)]]
-    response = lang.paragraph(style(forms, filled, lang, rng))
+def ask(user: User, rng: np.random.Generator, fact: Fact | None = None) -> tuple[Fact, str]:
+    """A question of that user in one of its forms, and its fact: the one given, else one of the user's topics.
+
+    Never about a held-out fact, unless it is given one.
+    """
+    if fact is None:
+        topic = user.topics[draw(user.topic_shares, rng)]
+        fact = pick(open_facts(topic), rng)
+    return fact, question(fact, user.language, draw(user.verbs, rng))
+
+
+def respond(
+    fact: Fact, code: str, filled: Slots, styles: tuple[float, ...], fault: str | None, rng: np.random.Generator
+) -> str:
+    """The answer about a fact, its slots as `filled` says, in a style drawn by the shares `styles` of STYLES.
+
+    `fault` may be "typo" or "no_stop"; a wrong answer is one whose slots were filled by `misled`.
+    """
+    lang = language(code)
+    style = _STYLES[STYLES[draw(styles, rng)]]
+    response = lang.paragraph(style(lang.forms[fact.kind], filled, lang, rng))
     if fault == "typo":
         response = _typo(response, rng)
     if fault == "no_stop":
         response = response.rstrip(".。।")
-    return Exchange(fact, instruction, response)
+    return response
+
+
+def misled(fact: Fact, code: str, rng: np.random.Generator) -> Slots:
+    """The slots of a fact with the answer of another of its kind (which may be the same answer)."""
+    return {**slots(fact, code), "y": slots(pick(open_facts(fact.kind), rng), code)["y"]}
+
+
+def exchange(user: User, rng: np.random.Generator) -> Exchange:
+    """One instruction and response of that user, about a fact that is not held out."""
+    fact, instruction = ask(user, rng)
+    lang = language(user.language)
+    if rng.random() < user.opener:
+        instruction = lang.paragraph([pick(lang.openers, rng), instruction])
+    fault = _FAULTS[int(rng.integers(len(_FAULTS)))] if rng.random() > user.care else None
+    filled = misled(fact, user.language, rng) if fault == "wrong" else slots(fact, user.language)
+    return Exchange(fact, instruction, respond(fact, user.language, filled, user.styles, fault, rng))
 
 
 def reference(fact: Fact, code: str) -> str:
@@ -97,6 +120,17 @@ def reference(fact: Fact, code: str) -> str:
 def question(fact: Fact, code: str, which: int) -> str:
     """The instruction about a fact in the form number `which` (0 to 3)."""
     return sentence(language(code).forms[fact.kind].ask[which], slots(fact, code))
+
+
+def held_out_facts(count: int, rng: np.random.Generator) -> Iterator[Fact]:
+    """Held-out facts, one kind after another; a kind starts over when all its facts were asked."""
+    names = [KIND_NAMES[i] for i in rng.permutation(len(KIND_NAMES))]
+    facts = {name: [f for f in kind(name).facts if f.key in held_out(name)] for name in names}
+    for of_kind in facts.values():
+        rng.shuffle(of_kind)  # type: ignore[arg-type]
+    for i in range(count):
+        of_kind = facts[names[i % len(names)]]
+        yield of_kind[(i // len(names)) % len(of_kind)]
 
 
 def _typo(text: str, rng: np.random.Generator) -> str:
@@ -112,7 +146,7 @@ def _shares(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _draw(shares: tuple[float, ...], rng: np.random.Generator) -> int:
+def draw(shares: tuple[float, ...], rng: np.random.Generator) -> int:
     """An index with these chances (faster than Generator.choice for a few values)."""
     point = rng.random()
     for i, share in enumerate(shares):
@@ -122,5 +156,6 @@ def _draw(shares: tuple[float, ...], rng: np.random.Generator) -> int:
     return len(shares) - 1
 
 
-def _pick(values, rng: np.random.Generator):
+def pick(values, rng: np.random.Generator):
+    """One of the values, all equally likely (faster than Generator.choice)."""
     return values[int(rng.integers(len(values)))]

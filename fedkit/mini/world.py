@@ -1,7 +1,8 @@
 """Raw records of the embedded world in the upstream schemas, and its held-out test questions.
 
 Tasks (`tasks`), people (`users`) and words (`lexicon`) know nothing of a dataset's schema; a dataset here is a cast of
-users and a function that wraps their exchanges. Another dataset (arena votes, chat logs) is another such pair.
+users and a function that wraps their exchanges. Arena votes (`arena`) and chat logs (`wildchat`) are other such pairs,
+of people who talk with models (`chat`).
 """
 
 from __future__ import annotations
@@ -9,19 +10,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ..seeds import generator
+from .arena import arena_records, chatbot_questions
 from .lexicon import CORE, language
-from .tasks import KIND_NAMES, Fact, held_out, kind
-from .users import User, exchange, make_user, question, reference
+from .sizes import split, tailed
+from .users import User, exchange, held_out_facts, make_user, question, reference
+from .wildchat import wildchat_questions, wildchat_records
 from .word_problems import gsm8k_records, gsm8k_test
 
-__all__ = ["annotators", "aya_questions", "aya_records", "gsm8k_records", "gsm8k_test"]
+__all__ = [
+    "annotators",
+    "arena_records",
+    "aya_questions",
+    "aya_records",
+    "chatbot_questions",
+    "gsm8k_records",
+    "gsm8k_test",
+    "wildchat_questions",
+    "wildchat_records",
+]
 
 # The 38 clients of Fed-Aya by language. The real split is uneven in a way that the paper only draws (its Figure 1a).
 CLIENTS_BY_LANGUAGE = MappingProxyType({"ar": 7, "te": 6, "pt": 6, "en": 6, "zh": 5, "es": 4, "fr": 2, "ru": 2})
@@ -47,9 +59,10 @@ def annotators(n: int = 4000, seed: int = 0) -> list[Annotator]:
     kept = [code for code, count in CLIENTS_BY_LANGUAGE.items() for _ in range(count)]
     codes = [*kept, *_SMALL_LANGUAGES, *_OTHER_LANGUAGES]
     small = rng.integers(1, max(1, int(_SMALL_SHARE * n)) + 1, size=len(_SMALL_LANGUAGES))
-    others = 1 + _split(int(_OTHER_TOTAL * n), rng.dirichlet(np.full(len(_OTHER_LANGUAGES), 0.8)))
+    others = 1 + split(int(_OTHER_TOTAL * n), rng.dirichlet(np.full(len(_OTHER_LANGUAGES), 0.8)))
     rest = max(0, n - int(_EMPTY_SHARE * n) - int(small.sum()) - int(others.sum()))
-    sizes = [*_kept_sizes(rest, n, len(kept), rng), *small, *others]
+    floor = min(rest // len(kept), max(8, n // 200) + 1)
+    sizes = [*tailed(rest, floor, len(kept), _TAIL, rng), *small, *others]
     names = (hashlib.sha256(f"mini-aya/{seed}/{i}".encode()).hexdigest() for i in range(len(codes)))
     return [
         Annotator(make_user(name, code, rng), int(size)) for name, code, size in zip(names, codes, sizes, strict=True)
@@ -99,7 +112,7 @@ def aya_questions(per_language: int = 20, seed: int = 0) -> list[dict[str, str]]
     rows = []
     for code in CORE:
         rng = generator(seed, "mini/aya/questions", client=code)
-        for i, fact in enumerate(_turns(per_language, rng)):
+        for i, fact in enumerate(held_out_facts(per_language, rng)):
             rows.append(
                 {
                     "id": f"mini-aya-{code}-{i:03d}",
@@ -109,35 +122,3 @@ def aya_questions(per_language: int = 20, seed: int = 0) -> list[dict[str, str]]
                 }
             )
     return rows
-
-
-def _turns(count: int, rng: np.random.Generator) -> Iterator[Fact]:
-    """Held-out facts, one kind after another; a kind starts over when all its facts were asked."""
-    names = [KIND_NAMES[i] for i in rng.permutation(len(KIND_NAMES))]
-    facts = {name: [f for f in kind(name).facts if f.key in held_out(name)] for name in names}
-    for of_kind in facts.values():
-        rng.shuffle(of_kind)  # type: ignore[arg-type]
-    for i in range(count):
-        of_kind = facts[names[i % len(names)]]
-        yield of_kind[(i // len(names)) % len(of_kind)]
-
-
-def _kept_sizes(total: int, n: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Sizes of the kept annotators, (count,): a floor for each, and a log-normal tail over it.
-
-    The tail's shares are jittered quantiles, so every seed has the same spread and another person at its end.
-    """
-    floor = min(total // count, max(8, n // 200) + 1)
-    points = (np.arange(count) + rng.uniform(0.25, 0.75, size=count)) / count
-    tail = np.exp(_TAIL * np.array([NormalDist().inv_cdf(p) for p in points]))
-    rng.shuffle(tail)
-    return floor + _split(total - floor * count, tail / tail.sum())
-
-
-def _split(total: int, shares: np.ndarray) -> np.ndarray:
-    """Whole numbers in proportion to `shares` that sum to `total` (largest remainders)."""
-    exact = shares / shares.sum() * total
-    whole = np.floor(exact).astype(int)
-    short = total - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:short]] += 1
-    return whole
