@@ -14,15 +14,38 @@ from typing import Any
 from ..errors import FedkitError, unknown
 from ..profiles import Profile
 from ..sources import Located
-from .built import CONTROLS, Built, Cut
+from .built import CONTROLS, Built, Cut, reads
+from .chatbot import build_fed_chatbot_it, build_fed_chatbot_pa
 from .drops import DropReport
 from .fed_aya import build_fed_aya
 from .gsm8k import build_gsm8k, gsm8k_test
-from .questions import Question, questions
+from .questions import QUESTION_SETS, Question, questions
+from .wildchat import build_fed_wildchat, build_fed_wildchat_multi
 
-__all__ = ["BUILDERS", "CONTROLS", "Built", "Cut", "DropReport", "Question", "build", "questions", "test_records"]
+__all__ = [
+    "BUILDERS",
+    "CONTROLS",
+    "Built",
+    "Cut",
+    "DropReport",
+    "Question",
+    "build",
+    "questions",
+    "reads",
+    "sources_of",
+    "test_records",
+]
 
-BUILDERS: Mapping[str, Callable[..., Built]] = MappingProxyType({"fed_aya": build_fed_aya, "gsm8k": build_gsm8k})
+BUILDERS: Mapping[str, Callable[..., Built]] = MappingProxyType(
+    {
+        "fed_aya": build_fed_aya,
+        "fed_chatbot_it": build_fed_chatbot_it,
+        "fed_chatbot_pa": build_fed_chatbot_pa,
+        "fed_wildchat": build_fed_wildchat,
+        "fed_wildchat_multi": build_fed_wildchat_multi,
+        "gsm8k": build_gsm8k,
+    }
+)
 
 # Held-out records in the columns of the training set, where the source has them.
 TEST_SETS: Mapping[str, Callable[..., tuple[Located, list[dict[str, Any]]]]] = MappingProxyType({"gsm8k": gsm8k_test})
@@ -75,6 +98,18 @@ def build(
             f" {spec.train.clients_per_round}; lower its minimum, give more records, or sample fewer"
         )
     return built
+
+
+def sources_of(name: str) -> tuple[str, ...] | None:
+    """The raw sources that a dataset and its questions may read; None where its builder does not declare them.
+
+    A builder declares them as its attribute `sources` (a `Recipe` has it, `reads` sets it on a function).
+    """
+    declared = getattr(BUILDERS.get(name), "sources", None)
+    if declared is None:
+        return None
+    asked = QUESTION_SETS[name].sources if name in QUESTION_SETS else ()
+    return tuple(dict.fromkeys((*declared, *asked)))
 
 
 def test_records(

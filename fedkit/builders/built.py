@@ -51,6 +51,16 @@ class Cut:
     seed: int = 0
 
 
+def reads(*sources: str) -> Callable[[Callable[..., Built]], Callable[..., Built]]:
+    """Declare which raw sources (`fedkit.catalog`) a builder may read, as its attribute `sources`."""
+
+    def mark(builder: Callable[..., Built]) -> Callable[..., Built]:
+        builder.sources = sources  # type: ignore[attr-defined]
+        return builder
+
+    return mark
+
+
 def _languages(table: pa.Table) -> list[str]:
     return list(values(table["language"]))
 
@@ -104,6 +114,7 @@ def assemble(
         "read": drops.read,
         "kept": drops.kept,
         "dropped": {reason: records for reason, records, _ in drops.rows},
+        "read_as": dict(drops.notes),
     }
     dataset = FederatedDataset.from_partition(table.select(columns), parts, name=name, info=info)
     return Built(dataset, drops, located, paper)

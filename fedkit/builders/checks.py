@@ -13,8 +13,12 @@ from .drops import DropReport
 def reasons(fields: Mapping[str, type], *between: str) -> tuple[str, ...]:
     """Every reason that `shape_fault` and then `text_fault` can give, a builder's own rules `between` them."""
     shape = [f"{what} {name!r}" for what in ("missing", "wrong type of") for name in fields]
-    text = [f"{what} {name!r}" for what in ("empty", "broken text in") for name in fields]
-    return ("not a record", *shape, *between, *text)
+    return ("not a record", *shape, *between, *text_rules(*(name for name, kind in fields.items() if kind is str)))
+
+
+def text_rules(*names: str) -> tuple[str, ...]:
+    """Every reason that `text_fault` can give for these fields."""
+    return tuple(f"{what} {name!r}" for what in ("empty", "broken text in") for name in names)
 
 
 def fault(record: Any, fields: Mapping[str, type]) -> str | None:

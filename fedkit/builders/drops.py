@@ -15,11 +15,14 @@ class DropReport:
 
     A record is dropped for the first rule that it breaks. A client is removed by the last rule, in the order of
     `reasons`, that took a record of its, provided none of its records is kept.
+
+    `notes` counts records by what was unusual in reading them (an older schema, say), dropped in the end or not.
     """
 
     def __init__(self, reasons: Sequence[str] = ()) -> None:
         self.read = 0
         self.kept = 0
+        self.notes: dict[str, int] = {}
         self._records: dict[str, int] = dict.fromkeys(reasons, 0)
         self._last: dict[str, str] = {}  # client -> the last reason that took a record of it
         self._survivors: set[str] = set()
@@ -38,6 +41,10 @@ class DropReport:
             before = self._last.get(client)
             if before is None or order.index(reason) > order.index(before):
                 self._last[client] = reason
+
+    def note(self, what: str) -> None:
+        """Count a record that was read in another way than usual."""
+        self.notes[what] = self.notes.get(what, 0) + 1
 
     def keep(self, records: int, clients: Iterable[str] = ()) -> None:
         """Settle what was kept, and whose; raises `RuntimeError` unless kept and dropped make up what was read."""

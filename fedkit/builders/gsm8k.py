@@ -12,18 +12,18 @@ from ..errors import FedkitError
 from ..partitioners import iid
 from ..profiles import Profile
 from ..sources import Located, locate, raw_records
-from .built import Built, Cut, assemble
+from .built import Built, Cut, assemble, reads
 from .checks import fault, reasons, require_usable
 from .drops import DropReport
+from .schemas import ANSWERED
 
 PAPER = {"clients": None, "samples": 7_473, "place": "Cobbe et al. 2021 (training set); the split is ours"}
-SCHEMA = pa.schema([(name, pa.string()) for name in ("instruction", "response", "language")])
 
 
 def read(located: Located, drops: DropReport, limit: int | None = None) -> pa.Table:
     """The usable problems as instruction (question), response (worked answer) and language; else `FedkitError`."""
     fields = located.source.fields
-    sink, kept = Sink(located.where, SCHEMA), 0
+    sink, kept = Sink(located.where, ANSWERED), 0
     for raw in drops.reading(raw_records(located, limit=limit if located.kind == "embedded" else None)):
         why = fault(raw, fields)
         if why is not None:
@@ -35,6 +35,7 @@ def read(located: Located, drops: DropReport, limit: int | None = None) -> pa.Ta
     return sink.table()
 
 
+@reads("gsm8k", "gsm8k_test")
 def build_gsm8k(
     profile: Profile,
     cut: Cut,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import aya, gsm8k
+from . import arena, aya, gsm8k, wildchat
 from .source import RawSource
 
-_FAMILIES = (aya, gsm8k)
+_FAMILIES = (aya, arena, wildchat, gsm8k)
 
 SOURCES: Mapping[str, RawSource] = MappingProxyType(
     {source.name: source for family in _FAMILIES for source in family.SOURCES}

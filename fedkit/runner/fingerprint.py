@@ -55,19 +55,21 @@ def notebook_hash(notebook: Notebook) -> str:
 def data_hash(data_dir: Path | None, datasets: tuple[str, ...]) -> str:
     """Hash of names, sizes and times of the files under --data-dir that the notebook's datasets may read.
 
-    Those are the files of every raw source whose name holds the dataset's (fed_aya: aya, aya_test, fed_aya). A dataset
-    that no source is named after counts the whole folder.
+    Those are the files of the raw sources that the builders declare; a dataset whose builder declares none, or that
+    has no builder, counts the whole folder.
     """
     if data_dir is None or not datasets:
         return _hash("none")
+    from ..builders import sources_of
     from ..sources import SOURCES, find_files
 
     files: set[Path] = set()
     for name in datasets:
-        sources = [source for key, source in SOURCES.items() if name.removeprefix("fed_") in key]
-        files |= {path for source in sources for path in find_files(source, data_dir)}
-        if not sources:
+        sources = sources_of(name)
+        if sources is None:
             files |= {path for path in data_dir.rglob("*") if path.is_file()}
+        else:
+            files |= {path for source in sources for path in find_files(SOURCES[source], data_dir)}
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
     return _hash(json.dumps([str(data_dir), stats]))
 
