@@ -99,6 +99,7 @@ def test_what_must_be_dropped_and_what_must_not(records: list[dict]) -> None:
     english = sum(r["language"] == "English" for r in records)
     assert 0.75 * n < english < 0.95 * n and len({r["language"] for r in records}) >= 8
     decided = [r for r in records if r["winner"].startswith("model")]
+    assert len({r["judge"] for r in records} - {r["judge"] for r in decided}) >= 50  # judges with ties alone
     texts = [[t["content"] for side in ("conversation_a", "conversation_b") for t in r[side]] for r in decided]
     assert sum(not all(t.strip() for t in text) for text in texts) > 50
     assert sum(r["conversation_a"][0] != r["conversation_b"][0] for r in decided) > 5

@@ -82,8 +82,8 @@ def votes(n: int = DEFAULT_N, seed: int = 0) -> np.ndarray:
     """Planned records of each judge by slot, (judges, 6): usable votes, ties, and the four kinds of fault.
 
     The number of judges goes with n: n / 15,000 of 237 with at least 10 usable votes, of 510 with 5 to 9, of 800 with
-    1 to 4 and of 60 with none; so 24 and 75 clients at n = 1,500. What usable votes and faults leave of n are ties
-    (a quarter), shared out by how often a judge is undecided.
+    1 to 4 and of 60 with ties alone; so 24 and 75 clients at n = 1,500. What usable votes and faults leave of n are
+    ties (a quarter), shared out by how often a judge is undecided.
     """
     rng = generator(seed, "mini/arena/votes")
     scale = n / DEFAULT_N
@@ -102,7 +102,8 @@ def votes(n: int = DEFAULT_N, seed: int = 0) -> np.ndarray:
         owners = rng.choice(heavy, size=round(share * n), p=usable[:heavy] / usable[:heavy].sum())
         plan[:, column] = np.bincount(owners, minlength=len(usable))
     weight = (usable + 0.5) * np.exp(0.5 * rng.standard_normal(len(usable)))
-    plan[:, 1] = split(max(0, n - int(plan.sum())), weight)
+    plan[-idle:, 1] = 1
+    plan[:, 1] += split(max(0, n - int(plan.sum())), weight)
     return plan
 
 
