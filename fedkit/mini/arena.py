@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -159,7 +160,8 @@ def _record(judge: Judge, slot: str, rng: np.random.Generator) -> dict[str, Any]
     """One vote of the wanted slot, in the schema."""
     turns = 1 + draw(_TURNS, rng) if slot != "no later answer" else 2
     for tried in itertools.count():
-        a, b = (MODELS[i] for i in rng.choice(len(MODELS), size=2, replace=False))
+        first, step = int(rng.integers(len(MODELS))), int(rng.integers(1, len(MODELS)))
+        a, b = MODELS[first], MODELS[(first + step) % len(MODELS)]
         match = _match(judge, a, b, turns, rng)
         lead = _lead(judge, match, rng)
         tie = abs(lead) < judge.close or match.a[0].text == match.b[0].text
@@ -200,8 +202,8 @@ def _lead(judge: Judge, match: Match, rng: np.random.Generator) -> float:
     length_a, length_b = (sum(len(turn.text) for turn in side) for side in (match.a, match.b))
     quality = sum(turn.quality for turn in match.a) - sum(turn.quality for turn in match.b)
     refusal = match.a[0].refused - match.b[0].refused
-    taste = judge.length * np.log(length_a / length_b) + judge.quality * quality + judge.refusal * refusal
-    return float(taste + 0.5 * rng.logistic())
+    taste = judge.length * math.log(length_a / length_b) + judge.quality * quality + judge.refusal * refusal
+    return taste + 0.5 * float(rng.logistic())
 
 
 def _tie(match: Match, rng: np.random.Generator) -> str:
