@@ -13,6 +13,7 @@ from .seeds import generator
 if TYPE_CHECKING:
     import pandas as pd
 
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # behind words, so that no line runs through them
 _ROW = 0.62  # height of the tallest bar of a row, rows one apart
 
 
@@ -45,6 +46,7 @@ def ridges(ax: Any, groups: Mapping[str, np.ndarray], *, x: str, fmt: str = ".2f
             ha="right",
             va="center",
             fontsize=9,
+            bbox=_PAPER,
         )
     ax.set_yticks([-row for row in range(len(known))], list(known))
     ax.set(xlabel=x, ylim=(-len(known) + 0.62, 0.8))
@@ -55,16 +57,24 @@ def ridges(ax: Any, groups: Mapping[str, np.ndarray], *, x: str, fmt: str = ".2f
 
 
 def against_chance(
-    ax: Any, values: np.ndarray, dealt: np.ndarray, *, x: str, bins: int = 25, at: float | None = None, note: str = ""
+    ax: Any,
+    values: np.ndarray,
+    dealt: np.ndarray,
+    *,
+    x: str,
+    edges: np.ndarray | None = None,
+    at: float | None = None,
+    note: str = "",
 ) -> None:
     """A histogram of clients, and as a line that of the same records dealt at random (mean over draws).
 
-    `values`: (clients,); `dealt`: (draws, clients), from `fedkit.analysis.spread.dealt_means`; `at`: a value to mark
-    by a dashed line, `note` its words.
+    `values`: (clients,); `dealt`: (draws, clients), from `fedkit.analysis.spread.dealt_means`; `edges` of the bins
+    (default: 25 bins over all); `at`: a value to mark by a dashed line, `note` its words.
     """
     known = values[np.isfinite(values)]
-    low, high = min(known.min(), dealt.min()), max(known.max(), dealt.max())
-    edges = np.linspace(low, high if high > low else low + 1, bins + 1)
+    if edges is None:
+        low, high = min(known.min(), dealt.min()), max(known.max(), dealt.max())
+        edges = np.linspace(low, high if high > low else low + 1, 26)
     colour = colours(["clients"])["clients"]
     real = np.histogram(known, edges)[0]
     chance = np.histogram(dealt, edges)[0] / len(dealt)
@@ -72,22 +82,14 @@ def against_chance(
     ax.stairs(chance, edges, color="black", linewidth=1.4)
     top = max(real.max(), chance.max())
     if at is not None:
-        ax.axvline(at, color=GREY, linewidth=1.2, linestyle="--")
-        ax.annotate(note, (at, 1.17 * top), xytext=(4, 0), textcoords="offset points", fontsize=9, color=GREY)
-    ax.set(xlabel=x, ylabel="clients", ylim=(0, 1.27 * top))
+        _mark(ax, at)
+        words = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 9, "color": GREY, "bbox": _PAPER}
+        ax.annotate(note, (at, 1.2 * top), **words)
+    ax.set(xlabel=x, ylabel="clients", ylim=(0, 1.34 * top))
     ax.grid(axis="x", visible=False)
-    handles = [(f"{len(known)} clients", colour), ("same pairs, dealt at random", "black")]
-    for line, (text, shade) in enumerate(handles):
-        ax.annotate(
-            text,
-            (0.985, 0.9 - 0.075 * line),
-            xycoords="axes fraction",
-            ha="right",
-            va="center",
-            fontsize=9,
-            color=shade,
-            fontweight="bold",
-        )
+    said = {"xycoords": "axes fraction", "ha": "right", "va": "center", "fontsize": 9, "fontweight": "bold"}
+    ax.annotate(f"{len(known)} clients", (0.985, 0.95), color=colour, bbox=_PAPER, **said)
+    ax.annotate("line: the same pairs, dealt at random", (0.985, 0.87), color="black", bbox=_PAPER, **said)
 
 
 def intervals(ax: Any, frame: pd.DataFrame, *, x: str, at: float | None = None, fmt: str = ".2f") -> None:
@@ -95,5 +97,40 @@ def intervals(ax: Any, frame: pd.DataFrame, *, x: str, at: float | None = None, 
     from .figures import dots
 
     dots(ax, frame, x=x, fmt=fmt)
+    for words in ax.texts:
+        words.set_bbox(_PAPER)
     if at is not None:
-        ax.axvline(at, color=GREY, linewidth=1.2, linestyle="--", zorder=0)
+        _mark(ax, at)
+
+
+def controls(frame: pd.DataFrame, *, names: Mapping[str, str]) -> Any:
+    """A figure of the table of `fedkit.analysis.views.heterogeneity_table`: a panel a view, a row a dataset.
+
+    The dot is the value; the grey bar the middle 95 % of the iid control. A hollow dot is not above its control
+    (p > 0.05). `names`: dataset -> what to write for it.
+    """
+    from .figures import axes
+
+    views = list(dict.fromkeys(frame["view"]))
+    rows = [int((frame["view"] == view).sum()) for view in views]
+    figure, ax = axes(0.34 * sum(rows) + 0.75 * len(views))
+    ax.remove()
+    panels = figure.subplots(len(views), 1, height_ratios=[n + 0.6 for n in rows], squeeze=False)[:, 0]
+    colour = colours(["value"])["value"]
+    for panel, view in zip(panels, views, strict=True):
+        part = frame[frame["view"] == view]
+        at = np.arange(len(part))
+        panel.hlines(at, part["control_low"], part["control_high"], color="#b0b0b0", linewidth=7)
+        above = (part["p"] <= 0.05).to_numpy()
+        panel.scatter(part["value"], at, s=42, facecolor=[colour if a else "white" for a in above], edgecolor=colour)
+        panel.set_yticks(at, [names.get(name, name) for name in part["dataset"]], fontsize=9)
+        panel.set(ylim=(len(part) - 0.5, -0.5))
+        panel.set_title(f"{view}: {part['measure'].iloc[0]}", fontsize=10)
+        panel.tick_params(axis="x", labelsize=9)
+        panel.grid(axis="y", visible=False)
+        panel.margins(x=0.06)
+    return figure
+
+
+def _mark(ax: Any, at: float) -> None:
+    ax.axvline(at, color=GREY, linewidth=1.2, linestyle="--", zorder=0.5)

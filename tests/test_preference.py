@@ -15,7 +15,7 @@ from fedkit.errors import FedkitError
 class Words:
     """A tokenizer whose tokens are words."""
 
-    def __call__(self, texts, add_special_tokens, verbose):
+    def __call__(self, texts, add_special_tokens, **_):
         assert not add_special_tokens
         return {"input_ids": [list(range(len(text.split()))) for text in texts]}
 

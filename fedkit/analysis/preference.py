@@ -7,12 +7,12 @@ is given beside it. Quality preference: the mean over a client's pairs of IFD(ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import FedkitError
+from .lengths import token_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def answer_lengths(texts: Texts, tokenizer: Any) -> tuple[np.ndarray, np.ndarray
     """
     if texts.rejected is None:
         raise FedkitError(f"{texts.name} has no rejected answers; use a dataset of preference pairs")
-    return _lengths(texts.response, tokenizer), _lengths(texts.rejected, tokenizer)
+    return token_counts(texts.response, tokenizer), token_counts(texts.rejected, tokenizer)
 
 
 def length_preference(texts: Texts, tokenizer: Any, *, confidence: float = 0.95) -> pd.DataFrame:
@@ -79,8 +79,3 @@ def wilson(hits: np.ndarray, total: np.ndarray, confidence: float = 0.95) -> tup
     tests = (binomtest(int(k), int(n)) for k, n in zip(hits, total, strict=True))
     ends = [test.proportion_ci(confidence, method="wilson") for test in tests]
     return np.array([end.low for end in ends]), np.array([end.high for end in ends])
-
-
-def _lengths(answers: Sequence[str], tokenizer: Any) -> np.ndarray:
-    rows = tokenizer([answer.strip() for answer in answers], add_special_tokens=False, verbose=False)["input_ids"]
-    return np.array([len(row) for row in rows], dtype=np.int64)

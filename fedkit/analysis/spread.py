@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import FedkitError
 from ..seeds import generator
 from .diversity import Statistic
+from .lengths import client_means
 from .permutation import PERMUTATIONS, Result, permutation_test
 
 
@@ -24,21 +25,16 @@ def deviation_of_means(values: np.ndarray) -> Statistic:
     """The standard deviation over clients of the mean of their values, as a function of the owners alone."""
 
     def deviation(owner: np.ndarray) -> float:
-        return float(means(values, owner).std())
+        return float(client_means(values, owner, int(owner.max()) + 1).std())
 
     return deviation
-
-
-def means(values: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """The mean of each client's values, float64 (clients,). `owner`: places, each at least once."""
-    return np.bincount(owner, weights=values) / np.bincount(owner)
 
 
 def dealt_means(values: np.ndarray, owner: np.ndarray, *, draws: int = PERMUTATIONS, seed: int = 0) -> np.ndarray:
     """The clients' means of records dealt at random, float64 (draws, clients): what to draw beside the real ones."""
     kept, place = _known(values, owner)
     rng = generator(seed, "analysis/dealt")
-    return np.stack([means(rng.permutation(kept), place) for _ in range(draws)])
+    return np.stack([client_means(rng.permutation(kept), place, int(place.max()) + 1) for _ in range(draws)])
 
 
 def beyond_chance(result: Result) -> float:
