@@ -1,4 +1,4 @@
-"""Figures of clients as a crowd: languages, lengths, quantities, a number beside its control, the knob."""
+"""Figures of clients as a crowd: lengths, quantities, the knob from iid to natural."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .console import HEADLESS
-from .figures import GREY, axes, colours
+from .figures import colours
 from .seeds import generator
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # behind text that lies on grid lines
-
-
-def grid(height: float, rows: int, columns: int, **options: Any) -> tuple[Any, np.ndarray]:
-    """A styled figure of notebook width with `rows` x `columns` axes."""
-    fig, ax = axes(height)
-    ax.remove()
-    return fig, fig.subplots(rows, columns, squeeze=False, **options)
 
 
 def crowds(ax: Any, values: Mapping[str, np.ndarray], *, x: str, log: bool = False) -> None:
@@ -56,24 +49,6 @@ def histogram(ax: Any, sizes: np.ndarray, *, x: str, colour: Any, bins: int = 24
         ax.axvline(value, color="black", linewidth=1, linestyle=style)
     lines = f"median {np.median(sizes):g} (solid)\nmean {sizes.mean():.0f} (dashed)"
     ax.text(0.97, 0.94, lines, transform=ax.transAxes, ha="right", va="top", fontsize=9.5, bbox=PAPER)
-
-
-def beside_control(ax: Any, table: pd.DataFrame, *, x: str) -> None:
-    """One row a line of the table: a dot at `value`, a grey bar over its control's middle 95 %.
-
-    `table`: columns value, control_low, control_high; its index names the rows.
-    """
-    at = np.arange(len(table))
-    colour = colours(["value"])["value"]
-    ax.hlines(at, table["control_low"], table["control_high"], color=GREY, linewidth=15, alpha=0.55)
-    ax.plot(table["value"], at, "o", color=colour, markersize=6)
-    for i, (value, high) in enumerate(zip(table["value"], table["control_high"], strict=True)):
-        where = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-        ax.annotate(f"{value:.2f}", (max(value, high), i), **where)
-    ax.set_yticks(at, list(table.index))
-    ax.set(xlabel=x, ylim=(len(table) - 0.5, -0.5))
-    ax.grid(axis="y", visible=False)
-    ax.margins(x=0.14)
 
 
 def knob_curve(ax: Any, curve: pd.DataFrame, *, title: str, colour: Any) -> None:

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from fedkit import figures_overview
-from fedkit.figures_overview import beside_control, crowds, grid, histogram, knob, knob_curve
+from fedkit.figures import axes
+from fedkit.figures_overview import crowds, histogram, knob, knob_curve
 
 matplotlib.use("Agg")
 
@@ -15,16 +16,8 @@ matplotlib.use("Agg")
 def ax():
     import matplotlib.pyplot as plt
 
-    fig, panels = grid(2.0, 1, 1)
-    yield panels[0, 0]
-    plt.close(fig)
-
-
-def test_a_grid_has_the_shape_asked_for():
-    import matplotlib.pyplot as plt
-
-    fig, panels = grid(3.0, 2, 3)
-    assert panels.shape == (2, 3) and len(fig.axes) == 6
+    fig, panel = axes(2.0)
+    yield panel
     plt.close(fig)
 
 
@@ -41,13 +34,6 @@ def test_a_histogram_counts_every_client(ax):
     histogram(ax, sizes, x="records", colour="C0")
     assert sum(bar.get_height() for bar in ax.patches) == len(sizes)
     assert "median 2" in ax.texts[0].get_text() and "mean 11" in ax.texts[0].get_text()
-
-
-def test_a_value_stands_beside_its_control(ax):
-    table = pd.DataFrame({"value": [0.5], "control_low": [0.1], "control_high": [0.2]}, index=["Fed-Aya"])
-    beside_control(ax, table, x="share")
-    assert ax.lines[0].get_xdata().tolist() == [0.5]
-    assert ax.collections[0].get_segments()[0][:, 0].tolist() == [0.1, 0.2]
 
 
 def test_the_curve_is_the_mean_of_its_draws_and_natural_stands_apart(ax):
