@@ -13,7 +13,7 @@ from .errors import FedkitError
 
 BLOCK = 1 << 16  # rows gathered, written and hashed at a time
 _HELD = 1 << 13  # rows held as Python objects before they become Arrow
-_LARGE = 1 << 30  # bytes from which text columns take 64-bit offsets
+_BLOCK_BYTES = 1 << 27  # bytes, on average, that a gathered block may take: far below Arrow's 32-bit offsets
 
 
 class Sink:
@@ -67,12 +67,31 @@ def values(column: pa.ChunkedArray) -> Iterator[Any]:
 
 
 def gather(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """These rows in this order (a copy), in blocks; no text column outgrows Arrow's 32-bit offsets."""
-    if table.nbytes > _LARGE:
-        wide = [f.with_type(pa.large_string()) if f.type == pa.string() else f for f in table.schema]
-        table = table.cast(pa.schema(wide))
-    whole = table.combine_chunks()
-    return pa.concat_tables([whole.take(pa.array(rows[at : at + BLOCK])) for at in range(0, max(1, len(rows)), BLOCK)])
+    """These rows in this order (a copy, in blocks).
+
+    The table is read once, batch after batch, so that memory holds no more than the copy and one block of it twice.
+    Blocks of long records have fewer rows, so that no column of one, nested or not, outgrows Arrow's 32-bit offsets.
+    """
+    step = max(1, min(BLOCK, _BLOCK_BYTES * max(1, table.num_rows) // max(1, table.nbytes)))
+    order = np.argsort(rows, kind="stable")  # places in the copy, in the order of the table
+    ascending = np.asarray(rows)[order]
+    pieces: list[list[pa.RecordBatch]] = [[] for _ in range(0, len(rows), step)]
+    places: list[list[np.ndarray]] = [[] for _ in pieces]
+    first = 0
+    for batch in table.to_batches():
+        low, high = np.searchsorted(ascending, [first, first + batch.num_rows])
+        block = order[low:high] // step
+        for number in np.unique(block):
+            own = np.flatnonzero(block == number) + low
+            pieces[number].append(batch.take(pa.array(ascending[own] - first)))
+            places[number].append(order[own])
+        first += batch.num_rows
+    blocks = []
+    for number in range(len(pieces)):
+        held = pa.Table.from_batches(pieces[number], table.schema).combine_chunks()
+        blocks.append(held.take(pa.array(np.argsort(np.concatenate(places[number])))))
+        pieces[number] = []
+    return pa.concat_tables(blocks) if blocks else table.schema.empty_table()
 
 
 def write_ipc(path: Path, table: pa.Table) -> None:

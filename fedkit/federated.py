@@ -131,16 +131,23 @@ class FederatedDataset:
         return FederatedDataset(self.name, gather(self.table, rows), self.ids.take(pa.array(places)), offsets, info)
 
     def summary(self) -> pd.DataFrame:
-        """One row a client: client, records; where the columns exist languages (most frequent first),
-        instruction_chars and response_chars (means, in characters)."""
+        """One row a client: client, records; where the columns exist languages (most frequent first), instruction_chars
+        and response_chars, or chosen_chars and rejected_chars (means, in characters), turns (mean, of a conversation).
+        """
         frame = pd.DataFrame({"client": self.ids.to_pylist(), "records": self.sizes})
         if "language" in self.table.column_names:
             frame["languages"] = self._languages()
-        for column in ("instruction", "response"):
+        for column in ("instruction", "response", "chosen", "rejected"):
             if column in self.table.column_names:
-                length = pc.fill_null(pc.utf8_length(self.table[column]), 0).to_numpy().astype(np.int64)
-                frame[f"{column}_chars"] = np.add.reduceat(length, self.offsets[:-1]) / self.sizes
+                frame[f"{column}_chars"] = self._mean(pc.utf8_length(self.table[column]))
+        if "conversation" in self.table.column_names:
+            frame["turns"] = self._mean(pc.list_value_length(self.table["conversation"]))
         return frame
+
+    def _mean(self, counts: pa.ChunkedArray) -> np.ndarray:
+        """The mean of a count of each record, by client; null counts 0."""
+        numbers = pc.fill_null(counts, 0).to_numpy().astype(np.int64)
+        return np.add.reduceat(numbers, self.offsets[:-1]) / self.sizes
 
     def _languages(self) -> list[str]:
         owner = np.repeat(np.arange(len(self)), self.sizes)
@@ -152,13 +159,16 @@ class FederatedDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the content, in hex: column names, clients and every record; not of name, notes or storage."""
+        """SHA-256 of the content, in hex: column names, clients and every record; not of name, notes or storage.
+
+        Nor does the order of fields inside a nested value count (the turns of a conversation).
+        """
         digest = hashlib.sha256(json.dumps([_FORMAT, self.table.column_names]).encode())
         digest.update(np.ascontiguousarray(self.offsets, dtype="<i8").tobytes())
         digest.update(json.dumps(self.ids.to_pylist()).encode())
         for start in range(0, self.n_records, BLOCK):
             for row in self.table.slice(start, BLOCK).to_pylist():
-                digest.update(json.dumps(list(row.values()), default=str).encode())
+                digest.update(json.dumps(list(row.values()), default=str, sort_keys=True).encode())
         return digest.hexdigest()
 
     def save(self, folder: str | Path) -> Path:

@@ -76,21 +76,68 @@ def test_blocks_do_not_matter(small, monkeypatch, tmp_path):
     assert FederatedDataset.load(blocked.save(tmp_path / "d")).records("bob") == small.records("bob")
 
 
-def test_wide_offsets_for_large_texts(small, monkeypatch):
+@pytest.mark.parametrize("bytes_", [1, 300, 1 << 27])
+def test_long_records_are_gathered_in_smaller_blocks(bytes_, monkeypatch):
+    """20 rows of 4 input batches in any order: whatever the size of a block, `gather` is numpy's own indexing."""
     import fedkit.arrow
 
-    monkeypatch.setattr(fedkit.arrow, "_LARGE", 0)
-    wide = FederatedDataset.from_partition(pa.Table.from_pylist(ROWS), natural(OWNERS), name="small")
-    assert wide.table.schema.field("response").type == pa.large_string()
-    assert wide.fingerprint == small.fingerprint
+    monkeypatch.setattr(fedkit.arrow, "_BLOCK_BYTES", bytes_)
+    talk = [[{"role": "user", "content": "x" * i}] * (i % 3) for i in range(20)]
+    parts = [pa.table({"n": range(i, i + 5), "talk": talk[i : i + 5]}) for i in range(0, 20, 5)]
+    rows, whole = np.random.default_rng(0).permutation(20)[:17], pa.concat_tables(parts)
+    made = fedkit.arrow.gather(whole, rows)
+    assert made["n"].to_pylist() == rows.tolist() and made["talk"].to_pylist() == [talk[i] for i in rows]
+    each = min(17, max(1, bytes_ * 20 // whole.nbytes))
+    assert [len(chunk) for chunk in made["n"].chunks] == [min(each, 17 - at) for at in range(0, 17, each)]
+    assert fedkit.arrow.gather(parts[0], np.array([], dtype=np.int64)).equals(parts[0][:0])
 
 
 def test_summary(small):
     frame = small.summary()
     assert frame.columns.tolist() == ["client", "records", "languages", "instruction_chars", "response_chars"]
     assert frame.values.tolist() == [["ann", 1, "zh", 1.0, 1.0], ["bob", 3, "en, fr", 7 / 3, 2.0]]
+    pairs = pa.table({"instruction": ["a"], "chosen": ["abc"], "rejected": [""]})
+    assert FederatedDataset.from_partition(pairs, natural("a"), name="p").summary().iloc[0].tolist() == [
+        "a",
+        1,
+        1,
+        3,
+        0,
+    ]
     plain = FederatedDataset.from_partition(pa.table({"q": [1, 2]}), natural("ab"), name="plain")
     assert plain.summary().columns.tolist() == ["client", "records"]
+
+
+TALKS = [
+    [{"role": "user", "content": "héllo"}, {"role": "assistant", "content": "中"}] * turns for turns in (1, 3, 2, 0)
+]
+
+
+@pytest.fixture
+def talks():
+    from fedkit.builders.schemas import TALKED
+
+    rows = [{"conversation": talk, "language": "en"} for talk in TALKS]
+    return FederatedDataset.from_partition(pa.Table.from_pylist(rows, schema=TALKED), natural(OWNERS), name="talks")
+
+
+def test_conversations_are_saved_selected_and_summed_up(talks, tmp_path):
+    assert [row["conversation"] for row in talks.records("bob")] == [TALKS[0], TALKS[2], TALKS[3]]
+    assert talks.summary()["turns"].tolist() == [6.0, 2.0]  # (2 + 4 + 0) / 3
+    loaded = FederatedDataset.load(talks.save(tmp_path / "d"))
+    again = FederatedDataset(loaded.name, loaded.table, loaded.ids, loaded.offsets)
+    assert again.fingerprint == talks.fingerprint and loaded.records(1) == talks.records(1)
+    assert talks.select(["ann"]).records(0)[0]["conversation"] == TALKS[1]
+
+
+def test_conversations_round_trip_as_json(talks, tmp_path):
+    """Arrow orders the fields of a turn by name when it has no schema; the fingerprint does not mind."""
+    back = FederatedDataset.import_json(talks.export_json(tmp_path / "talks.json"))
+    assert back.fingerprint == talks.fingerprint and back.records(0) == talks.records(0)
+    other = [{"conversation": [*talk, *talk], "language": "en"} for talk in TALKS]
+    assert FederatedDataset.from_partition(pa.Table.from_pylist(other), natural(OWNERS), name="x").fingerprint != (
+        talks.fingerprint
+    )
 
 
 def test_select(small):

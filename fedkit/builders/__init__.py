@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import FedkitError, unknown
 from ..profiles import Profile
 from ..sources import Located
+from . import openfed
 from .built import CONTROLS, Built, Cut, reads
 from .chatbot import build_fed_chatbot_it, build_fed_chatbot_pa
 from .drops import DropReport
@@ -30,6 +31,7 @@ __all__ = [
     "DropReport",
     "Question",
     "build",
+    "held_out",
     "questions",
     "reads",
     "sources_of",
@@ -44,11 +46,14 @@ BUILDERS: Mapping[str, Callable[..., Built]] = MappingProxyType(
         "fed_wildchat": build_fed_wildchat,
         "fed_wildchat_multi": build_fed_wildchat_multi,
         "gsm8k": build_gsm8k,
+        **openfed.BUILDERS,
     }
 )
 
 # Held-out records in the columns of the training set, where the source has them.
-TEST_SETS: Mapping[str, Callable[..., tuple[Located, list[dict[str, Any]]]]] = MappingProxyType({"gsm8k": gsm8k_test})
+TEST_SETS: Mapping[str, Callable[..., tuple[Located, list[dict[str, Any]]]]] = MappingProxyType(
+    {"gsm8k": gsm8k_test, **openfed.TEST_SETS}
+)
 
 _CUT = ("minimum", "n_clients", "max_records_per_client", "alpha")
 
@@ -98,6 +103,16 @@ def build(
             f" {spec.train.clients_per_round}; lower its minimum, give more records, or sample fewer"
         )
     return built
+
+
+def held_out(
+    name: str, profile: Profile, *, data_dir: str | Path | None = None, offline: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """What `build` is told so that no Ref question of the dataset is trained on: {} or its `held_out`."""
+    if name not in QUESTION_SETS or not profile.dataset(name).test_questions:
+        return {}
+    asked = questions(name, profile, data_dir=data_dir, offline=offline)
+    return {"held_out": tuple(question.instruction for question in asked)}
 
 
 def sources_of(name: str) -> tuple[str, ...] | None:
