@@ -14,9 +14,10 @@ from .bench_table1 import TABLE1
 from .bench_table2 import CLAIMS as _CLAIMS2
 from .bench_table2 import LANGUAGES, TABLE2
 from .bench_table7 import SETTINGS, TABLE7, Script, Setup
+from .openfedllm_datasets import OPENFEDLLM_DATASETS
 from .table import AVERAGE, Claim, PaperTable
 
-TABLES: Mapping[str, PaperTable] = MappingProxyType({t.key: t for t in (TABLE1, TABLE2)})
+TABLES: Mapping[str, PaperTable] = MappingProxyType({t.key: t for t in (TABLE1, TABLE2, OPENFEDLLM_DATASETS)})
 CLAIMS: Mapping[str, Claim] = MappingProxyType({c.id: c for c in (*_CLAIMS2,)})
 
 # How the papers write the methods; our tables use the same names, so that rows meet.
@@ -59,6 +60,7 @@ __all__ = [
     "CLAIMS",
     "LABELS",
     "LANGUAGES",
+    "OPENFEDLLM_DATASETS",
     "SETTINGS",
     "TABLE1",
     "TABLE2",
