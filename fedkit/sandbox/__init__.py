@@ -1,0 +1,9 @@
+"""Running generated code: shut in, limited, and with no way to pass a test but to solve its task."""
+
+from __future__ import annotations
+
+from .backends import BACKENDS, which_sandbox
+from .limits import Limits, Outcome
+from .run import run_python
+
+__all__ = ["BACKENDS", "Limits", "Outcome", "run_python", "which_sandbox"]

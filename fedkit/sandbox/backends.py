@@ -1,0 +1,126 @@
+"""Ways to shut a process in: bubblewrap, or util-linux's unshare and setpriv where it is missing.
+
+Both give a process that sees the system's libraries and the Python installation, read-only, and nothing else: no home,
+no /proc, no /dev, no place to write, no network, no other process. As root they drop to nobody. Processor time,
+memory and system calls are limited by the process itself before it runs foreign code (`guest.lock`).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+NOBODY = 65534
+REMEDY = "install bubblewrap (`apt-get install bubblewrap`, `dnf install bubblewrap`) on Linux on x86_64 or aarch64"
+_LIBRARIES = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache")
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
+
+
+def python() -> Path:
+    """The interpreter outside any virtual environment; the sandbox sees its installation and no more of the disk."""
+    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return base if base.exists() else Path(sys.executable).resolve()
+
+
+def guest() -> list[str]:
+    """The command that runs `guest.py`; its arguments follow."""
+    source = files(__package__).joinpath("guest.py").read_text(encoding="utf-8")
+    return [str(python()), "-I", "-S", "-u", "-c", source]
+
+
+def _visible() -> list[str]:
+    """Paths to show: the system's libraries and, where it lies elsewhere, the Python installation."""
+    paths = [path for path in _LIBRARIES if os.path.lexists(path)]
+    base = str(Path(sys.base_prefix).resolve())
+    return paths if any(base == p or base.startswith(f"{p}/") for p in paths) else [*paths, base]
+
+
+def _drop(program: str, *identity: str) -> list[str]:
+    return [program, *identity, "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+
+
+def bubblewrap(command: list[str]) -> list[str]:
+    """The command inside bubblewrap."""
+    words = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc"]
+    words += ["--unshare-uts", "--unshare-cgroup-try", "--clearenv", "--hostname", "sandbox", "--chdir", "/"]
+    for name, value in _ENVIRONMENT.items():
+        words += ["--setenv", name, value]
+    for path in _visible():
+        link = os.path.islink(path)
+        words += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
+    words += ["--remount-ro", "/"]
+    if os.geteuid() == 0:  # real root needs no user namespace, but must become nobody for the kernel's limits to count
+        for name in ("SETUID", "SETGID", "SETPCAP"):
+            words += ["--cap-add", f"CAP_{name}"]
+        inner = _drop("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        return [*words, "--", *inner, *command]
+    return [*words, "--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL", "--", *command]
+
+
+# $1: how to drop privileges, $2: visible paths, one a line; then the command. The new root lies over /mnt, which only
+# this mount namespace sees. A chroot holds here: to leave one takes CAP_SYS_CHROOT, which setpriv takes away, or a
+# folder opened outside, of which none is handed on. The shell stays as the first process of its namespace, since the
+# kernel shields the first from signals, that of too much processor time too.
+_SCRIPT = """
+set -e
+drop=$1; paths=$2; shift 2
+new=/mnt
+mount --make-rprivate /
+mount -t tmpfs -o size=1m,mode=755 none $new
+echo "$paths" | while IFS= read -r path; do
+  mkdir -p "$new$(dirname "$path")"
+  if [ -L "$path" ]; then ln -s "$(readlink "$path")" "$new$path"; continue; fi
+  if [ -d "$path" ]; then mkdir -p "$new$path"; else : > "$new$path"; fi
+  mount --bind "$path" "$new$path"
+  mount -o remount,bind,ro,nosuid,nodev "$new$path"
+done
+mount -o remount,bind,ro $new
+cd $new
+chroot . $drop "$@" || exit $?
+"""
+
+
+def unshare(command: list[str]) -> list[str]:
+    """The command in namespaces made by util-linux's unshare, under a root of its own."""
+    words = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", "--cgroup"]
+    identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    if os.geteuid() != 0:  # uid 0 of a new user namespace: the user's own, with no right left once setpriv is done
+        words, identity = [*words, "--user", "--map-root-user"], []
+    clean = ["env", "-i", *(f"{name}={value}" for name, value in _ENVIRONMENT.items())]
+    drop = " ".join([*_drop("setpriv", *identity), *clean])
+    return [*words, "--", "sh", "-c", _SCRIPT, "sh", drop, "\n".join(_visible()), *command]
+
+
+BACKENDS: Mapping[str, Callable[[list[str]], list[str]]] = MappingProxyType(
+    {"bubblewrap": bubblewrap, "unshare": unshare}
+)
+
+
+@functools.cache
+def fault(name: str) -> str | None:
+    """Why a way does not work on this machine, by trying it; None where it works."""
+    with tempfile.NamedTemporaryFile(prefix="fedkit-") as unseen:
+        command = BACKENDS[name]([*guest(), "probe", unseen.name, "/"])
+        if shutil.which(command[0]) is None:
+            return f"{command[0]} is not installed"
+        try:
+            tried = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+    said = tried.stdout.strip()
+    if said == "shut in":
+        return None
+    return said or (tried.stderr.strip().splitlines() or [f"it ended with status {tried.returncode}"])[-1]
+
+
+def which_sandbox() -> str | None:
+    """The first way that works here (bubblewrap, else unshare); None where there is none."""
+    return next((name for name in BACKENDS if fault(name) is None), None)
