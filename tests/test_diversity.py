@@ -240,3 +240,11 @@ def test_a_broken_view_is_named(tmp_path):
 def test_mistakes_are_sentences(call, message):
     with pytest.raises(FedkitError, match=message):
         call()
+
+
+def test_vectors_share_their_variance_as_their_dimensions_do(rng):
+    """SS_between and SS_total add over dimensions, so the share is the total-weighted mean of the columns' shares."""
+    x, owner = rng.normal(size=(60, 3)) * [1.0, 2.0, 0.5], rng.integers(0, 5, size=60)
+    shares = np.array([between_share(column, owner) for column in x.T])
+    totals = ((x - x.mean(axis=0)) ** 2).sum(axis=0)
+    assert between_share(x, owner) == pytest.approx(float(shares @ totals / totals.sum()))

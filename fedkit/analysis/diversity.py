@@ -114,19 +114,23 @@ def label_divergence(labels: Sequence[Any], *, normalise: bool = False) -> Stati
 
 
 def variance_between(values: ArrayLike) -> Statistic:
-    """`between_share` of values (one a record) as a function of the owners alone."""
+    """`between_share` of values (one a record) as a function of the owners alone.
+
+    Vectors (records, dimensions) count by squared Euclidean distance: the sums of squares of all dimensions are added.
+    """
     x = np.asarray(values, dtype=np.float64)
-    if x.ndim != 1 or not x.size or not np.isfinite(x).all():
+    if x.ndim not in (1, 2) or not x.size or not np.isfinite(x).all():
         raise FedkitError("a share of variance needs one finite number a record; leave records without one out")
-    x = x - x.mean()
-    total = float(x @ x)
+    x = (x - x.mean(axis=0)).reshape(len(x), -1)
+    total = float((x * x).sum())
 
     def share(owner: np.ndarray) -> float:
         _same_length(owner, x)
         if not total > 0:
             return 0.0
-        sums, sizes = np.bincount(owner, weights=x), np.bincount(owner)
-        return float((sums**2 / np.maximum(sizes, 1)).sum() / total)
+        sizes = np.maximum(np.bincount(owner), 1)
+        between = sum((np.bincount(owner, weights=column) ** 2 / sizes).sum() for column in x.T)
+        return float(between / total)
 
     return share
 

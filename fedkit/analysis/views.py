@@ -128,6 +128,24 @@ def vector_view(
     return _view(dataset, view, SILHOUETTE, result, owners[drawn])
 
 
+def spread_view(
+    dataset: FederatedDataset,
+    view: str,
+    vectors: ArrayLike,
+    owner: ArrayLike,
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> View:
+    """Embeddings (records, dimensions): the share of their variance between clients, over all records.
+
+    Unlike the silhouette it asks how far clients' means lie apart, not whether each record has its own client nearest.
+    """
+    owners = np.unique(np.asarray(owner), return_inverse=True)[1].astype(np.int64)
+    result = permutation_test(variance_between(vectors), owners, permutations, seed)
+    return _view(dataset, view, BETWEEN, result, owners)
+
+
 def quantity_view(dataset: FederatedDataset, *, permutations: int = PERMUTATIONS, seed: int = 0) -> View:
     """How unequal the sizes of clients are: their Gini coefficient."""
     result = quantity_test(dataset.sizes, permutations, seed)
