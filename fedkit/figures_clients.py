@@ -107,29 +107,37 @@ def controls(frame: pd.DataFrame, *, names: Mapping[str, str]) -> Any:
     """A figure of the table of `fedkit.analysis.views.heterogeneity_table`: a panel a view, a row a dataset.
 
     The dot is the value; the grey bar the middle 95 % of the iid control. A hollow dot is not above its control
-    (p > 0.05). `names`: dataset -> what to write for it.
+    (p > 0.05). Panels in two columns, each with an axis of its own that shows 0. `names`: dataset -> what to write.
     """
     from .figures import axes
 
-    views = list(dict.fromkeys(frame["view"]))
-    rows = [int((frame["view"] == view).sum()) for view in views]
-    figure, ax = axes(0.34 * sum(rows) + 0.75 * len(views))
+    parts = [frame[frame["view"] == view] for view in dict.fromkeys(frame["view"])]
+    parts.sort(key=len, reverse=True)  # stable: views of all datasets first
+    tall = [max(len(part) for part in parts[i : i + 2]) for i in range(0, len(parts), 2)]
+    figure, ax = axes(0.27 * sum(tall) + 0.8 * len(tall))
     ax.remove()
-    panels = figure.subplots(len(views), 1, height_ratios=[n + 0.6 for n in rows], squeeze=False)[:, 0]
-    colour = colours(["value"])["value"]
-    for panel, view in zip(panels, views, strict=True):
-        part = frame[frame["view"] == view]
-        at = np.arange(len(part))
-        panel.hlines(at, part["control_low"], part["control_high"], color="#b0b0b0", linewidth=7)
-        above = (part["p"] <= 0.05).to_numpy()
-        panel.scatter(part["value"], at, s=42, facecolor=[colour if a else "white" for a in above], edgecolor=colour)
-        panel.set_yticks(at, [names.get(name, name) for name in part["dataset"]], fontsize=9)
-        panel.set(ylim=(len(part) - 0.5, -0.5))
-        panel.set_title(f"{view}: {part['measure'].iloc[0]}", fontsize=10)
-        panel.tick_params(axis="x", labelsize=9)
-        panel.grid(axis="y", visible=False)
-        panel.margins(x=0.06)
+    panels = figure.subplots(len(tall), 2, height_ratios=[n + 0.8 for n in tall], squeeze=False).ravel()
+    for panel, part in zip(panels, parts, strict=False):
+        _controls(panel, part, names)
+    for panel in panels[len(parts) :]:
+        panel.remove()
     return figure
+
+
+def _controls(ax: Any, part: pd.DataFrame, names: Mapping[str, str]) -> None:
+    colour = colours(["value"])["value"]
+    at = np.arange(len(part))
+    ax.hlines(at, part["control_low"], part["control_high"], color="#b0b0b0", linewidth=7)
+    above = (part["p"] <= 0.05).to_numpy()
+    ax.scatter(part["value"], at, s=38, facecolor=[colour if a else "white" for a in above], edgecolor=colour, zorder=3)
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    ax.set_yticks(at, [names.get(name, name) for name in part["dataset"]], fontsize=9)
+    ax.set(ylim=(len(part) - 0.4, -0.6))
+    ax.set_title(f"{part['view'].iloc[0]}\n{part['measure'].iloc[0]}", fontsize=9)
+    ax.tick_params(axis="x", labelsize=8)
+    ax.locator_params(axis="x", nbins=5)
+    ax.grid(axis="y", visible=False)
+    ax.margins(x=0.08)
 
 
 def _mark(ax: Any, at: float) -> None:
