@@ -39,12 +39,17 @@ def crowds(ax: Any, values: Mapping[str, np.ndarray], *, x: str, log: bool = Fal
         _plain_log(ax, np.concatenate([np.asarray(v) for v in values.values()]))
 
 
-def histogram(ax: Any, sizes: np.ndarray, *, x: str, colour: Any, bins: int = 24) -> None:
-    """How many clients hold how much, with the mean and the median marked by lines and named."""
-    ax.hist(sizes, bins=np.linspace(0, sizes.max(), bins + 1), color=colour, edgecolor="white", linewidth=0.5)
+def histogram(ax: Any, sizes: np.ndarray, *, x: str, colour: Any, bins: int = 40) -> None:
+    """How many clients hold how much, mean and median marked and named; below the bars a tick for each client, so that
+    one client far out is seen beside bars of hundreds. `sizes`: records (clients,)."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.hist(sizes, bins=np.linspace(0, sizes.max(), bins + 1), color=colour, edgecolor="white", linewidth=0.4)
     ax.grid(axis="x", visible=False)
     top = ax.get_ylim()[1]
-    ax.set(xlabel=x, ylabel="clients", ylim=(0, 1.12 * top))
+    ax.plot(sizes, np.full(len(sizes), -0.06 * top), "|", color=colour, markersize=6, alpha=0.8)
+    ax.set(xlabel=x, ylabel="clients", ylim=(-0.12 * top, 1.12 * top))
+    ax.set_yticks([tick for tick in MaxNLocator(5, integer=True).tick_values(0, top) if tick <= 1.12 * top])
     for value, style in ((float(np.median(sizes)), "-"), (float(sizes.mean()), "--")):
         ax.axvline(value, color="black", linewidth=1, linestyle=style)
     lines = f"median {np.median(sizes):g} (solid)\nmean {sizes.mean():.0f} (dashed)"

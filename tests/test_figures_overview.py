@@ -33,6 +33,8 @@ def test_a_histogram_counts_every_client(ax):
     sizes = np.array([1, 1, 2, 3, 50])
     histogram(ax, sizes, x="records", colour="C0")
     assert sum(bar.get_height() for bar in ax.patches) == len(sizes)
+    ticks = next(line for line in ax.lines if line.get_marker() == "|")
+    assert sorted(ticks.get_xdata()) == sizes.tolist() and min(ax.get_yticks()) >= 0
     assert "median 2" in ax.texts[0].get_text() and "mean 11" in ax.texts[0].get_text()
 
 
