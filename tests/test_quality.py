@@ -85,6 +85,20 @@ def test_a_batch_changes_nothing(loaded):
     np.testing.assert_array_equal(ifd(loaded, make_texts(PAIRS[::-1]))[::-1], ifd(loaded, make_texts()))
 
 
+def test_a_shared_beginning_is_read_once_and_changes_nothing(loaded, monkeypatch):
+    """Rows of one template in one batch against each row by itself; two templates in turn."""
+    made = np.random.default_rng(3)
+    heads = [made.integers(3, 300, size=size).tolist() for size in (30, 25)]
+    rows = [(heads[i % 2] + made.integers(3, 300, size=4 + i).tolist(), len(heads[i % 2]) + i % 3) for i in range(12)]
+    rows.append(([0, 7, 8, 9], 1))  # an answer alone
+    found = []
+    monkeypatch.setattr(nll, "_shared", lambda rows, real=nll._shared: found.append(real(rows)) or found[-1])
+    together = continuation_nll(loaded, rows)
+    assert sorted(found) == [0, 24, 29]  # the token before the first continuation stays with its row
+    np.testing.assert_allclose(together, continuation_nll(loaded, rows, batch_tokens=1), rtol=1e-5)
+    assert set(found[3:]) == {0}
+
+
 def test_truncation_cuts_the_answer_above_and_below(loaded):
     """At `max_length` only the answer tokens that fit are scored, alone as well as after the prompt."""
     question, answer, language = PAIRS[2]

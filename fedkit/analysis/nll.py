@@ -1,14 +1,16 @@
 """Negative log-likelihoods of many continuations: each different one once, batched by length, kept on disk.
 
-A continuation is a row of token ids and the place where it starts; what stands before is context. Rows are worked off
-in chunks, longest first, and each chunk is written when it is done, so a stop loses one chunk at most. Chunks and
-batches depend on the set of rows alone: a resumed run gives the very numbers of an unbroken one.
+A continuation is a row of token ids and the place where it starts; what stands before is context. Rows that begin
+alike, as a template makes them, share a batch, and their common beginning is read once. Rows are worked off in chunks,
+each written when it is done, so a stop loses one chunk at most. Chunks and batches depend on the set of rows alone: a
+resumed run gives the very numbers of an unbroken one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Sequence[int], int]  # token ids, and the index of the first one that is scored (at least 1)
 
+_ALIKE = 8  # first tokens in which rows must agree to be put together; a shorter beginning is not worth sharing
 CHUNK_TOKENS = 200_000  # tokens between two writes: some seconds of the embedded model, a minute of a 7B one
 
 
@@ -34,14 +37,14 @@ def continuation_nll(
     rows: Sequence[Row],
     *,
     cache: str | Path | None = None,
-    batch_tokens: int = 4096,
+    batch_tokens: int = 2048,
     chunk_tokens: int = CHUNK_TOKENS,
     progress: bool = False,
 ) -> np.ndarray:
     """Summed negative log-likelihood (nats) of `ids[start:]` given `ids[:start]`, float64 (rows,).
 
     The model is taken with the adapter that it carries. `batch_tokens` bounds a batch, padding included; it changes
-    values only in the last digits. With `cache` (a folder) values are kept by model, adapter and row, and read again
+    values only in the last digits (2,048 was fastest on a CPU; more fills a GPU). With `cache` (a folder) values are kept by model, adapter and row, and read again
     by any later call. `FedkitError` for a row with no context or nothing to score, or a cache that cannot be read.
     """
     for at, (ids, start) in enumerate(rows):
@@ -51,13 +54,13 @@ def continuation_nll(
             )
     keys = [_key(ids, start) for ids, start in rows]
     different = dict(zip(keys, rows, strict=True))
-    order = sorted(different, key=lambda key: (-len(different[key][0]), key))
+    order = sorted(different, key=lambda key: (_beginning(different[key]), -len(different[key][0]), key))
     store = _Store(Path(cache), scorer_id(loaded)) if cache is not None else None
     known = store.read() if store else {}
     with _scoring(loaded.model), _bar(progress, order, different, known) as bar:
-        for chunk in _parts(order, different, chunk_tokens):
+        for chunk in _chunks(order, different, chunk_tokens):
             new: dict[bytes, float] = {}
-            for batch in _parts(chunk, different, batch_tokens, padded=True):
+            for batch in _batches(chunk, different, batch_tokens):
                 missing = [key for key in batch if key not in known]
                 if missing:
                     values = _batch(loaded, [different[key] for key in missing])
@@ -88,19 +91,40 @@ def _key(ids: Sequence[int], start: int) -> bytes:
     return hashlib.blake2b(np.array([start, *ids], dtype="<i4").tobytes(), digest_size=16).digest()
 
 
-def _parts(
-    keys: Sequence[bytes], rows: dict[bytes, Row], most: int, *, padded: bool = False
-) -> Iterator[Sequence[bytes]]:
-    """Cut keys (longest row first) into runs of at most `most` tokens, one row at least; `padded`: to the longest."""
+def _beginning(row: Row) -> tuple[int, ...]:
+    ids, start = row
+    return tuple(ids[:_ALIKE]) if start > _ALIKE else ()
+
+
+def _chunks(keys: Sequence[bytes], rows: dict[bytes, Row], most: int) -> Iterator[Sequence[bytes]]:
+    """Cut keys into runs of at most `most` tokens, one row at least."""
     first, total = 0, 0
     for at, key in enumerate(keys):
-        width = len(rows[keys[first] if padded else key][0])
-        if at > first and total + width > most:
+        if at > first and total + len(rows[key][0]) > most:
             yield keys[first:at]
-            first, total, width = at, 0, len(rows[key][0])
-        total += width
+            first, total = at, 0
+        total += len(rows[key][0])
     if keys:
         yield keys[first:]
+
+
+def _batches(keys: Sequence[bytes], rows: dict[bytes, Row], most: int) -> Iterator[Sequence[bytes]]:
+    """Cut keys into rows that begin alike, then into at most `most` tokens with padding, one row at least."""
+    for _, group in itertools.groupby(keys, key=lambda key: _beginning(rows[key])):
+        alike = list(group)  # longest first
+        while alike:
+            size = max(1, most // len(rows[alike[0]][0]))
+            yield alike[:size]
+            del alike[:size]
+
+
+def _shared(rows: Sequence[Row]) -> int:
+    """How many first tokens all rows have in common; the token before a continuation stays with its row."""
+    first, last = min(ids for ids, _ in rows), max(ids for ids, _ in rows)  # the two that differ first
+    most = min(start for _, start in rows) - 1
+    alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), most)
+    shared = min(alike, most)
+    return shared if len(rows) > 1 and shared >= _ALIKE else 0
 
 
 def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
@@ -109,7 +133,7 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
 
     from ..prompts import IGNORED
 
-    width = max(len(ids) for ids, _ in rows)
+    width, shared = max(len(ids) for ids, _ in rows), _shared(rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)  # (B, T); what stands in the padding is never seen
     mask = torch.zeros_like(ids)
     labels = torch.full_like(ids, IGNORED)
@@ -117,22 +141,28 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
         n = len(tokens)
         ids[i, :n], mask[i, :n] = torch.tensor(tokens), 1
         labels[i, start:n] = ids[i, start:n]
-    targets = labels[:, 1:]
-    keep = targets != IGNORED  # (B, T - 1): positions whose next token is scored
+    targets = labels[:, shared + 1 :]
+    keep = targets != IGNORED  # (B, T - shared - 1): positions whose next token is scored
     ids, mask, keep, targets = (x.to(loaded.device) for x in (ids, mask, keep, targets))
-    loss = torch.nn.functional.cross_entropy(_logits(loaded.model, ids, mask, keep), targets[keep], reduction="none")
+    past = None
+    if shared:
+        past = loaded.model(input_ids=ids[:1, :shared], use_cache=True, logits_to_keep=1).past_key_values
+        past.batch_repeat_interleave(len(rows))
+    logits = _logits(loaded.model, keep, input_ids=ids[:, shared:], attention_mask=mask, past_key_values=past)
+    loss = torch.nn.functional.cross_entropy(logits, targets[keep], reduction="none")
     sums = torch.zeros(len(rows), dtype=torch.float64)
     return sums.index_add_(0, keep.nonzero()[:, 0].cpu(), loss.double().cpu()).numpy()
 
 
-def _logits(model: Any, ids: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
+def _logits(model: Any, keep: Tensor, **inputs: Any) -> Tensor:
     """Logits in float32 at the kept positions, (kept, V): the head is a third of a small model's work."""
     from ..losses import has_plain_head
 
+    inputs["use_cache"] = inputs["past_key_values"] is not None
     if not has_plain_head(model):
-        return model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1][keep].float()
+        return model(**inputs).logits[:, :-1][keep].float()
     base = model.get_base_model()
-    hidden = base.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    hidden = base.base_model(**inputs).last_hidden_state
     return base.get_output_embeddings()(hidden[:, :-1][keep]).float()
 
 

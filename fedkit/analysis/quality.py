@@ -71,7 +71,7 @@ def ifd(
     max_length: int | None = None,
     cache: str | Path | None = None,
     which: str = "response",
-    batch_tokens: int = 4096,
+    batch_tokens: int = 2048,
     progress: bool = False,
 ) -> np.ndarray:
     """IFD of each record, float64 (records,); NaN where undefined. Arguments as for `answer_losses`."""
@@ -95,7 +95,7 @@ def answer_losses(
     max_length: int | None = None,
     cache: str | Path | None = None,
     which: str = "response",
-    batch_tokens: int = 4096,
+    batch_tokens: int = 2048,
     progress: bool = False,
 ) -> AnswerLosses:
     """The loss of each answer given its instruction and alone, by the model with the adapter that it carries.
