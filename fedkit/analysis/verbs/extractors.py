@@ -63,7 +63,7 @@ def pairs(texts: Sequence[str], tool: Extractor, *, cache: str | Path | None = N
         else:
             known[text] = kept
     blocks: Any = [todo[i : i + BLOCK] for i in range(0, len(todo), BLOCK)]
-    if show and len(blocks) > 1:
+    if show and len(blocks) > 8:  # a shorter wait needs no bar
         from ...console import progress
 
         blocks = progress(iterable=blocks, desc="verbs", unit="block")

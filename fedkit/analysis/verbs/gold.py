@@ -24,7 +24,8 @@ class Example:
 
     The convention is Self-Instruct's: the root of the first sentence's dependency tree, if it is a verb, and its direct
     object, if that is a common noun (no name, pronoun or quotation). Forms of `be` are auxiliaries there, so `What is
-    x?`, `You are a pirate.` and fragments have neither. `kind`: imperative, question, polite, lead (a phrase before the
+    x?`, `You are a pirate.` and fragments have neither; the `be` of `there are`, which its tagger calls a verb, is none
+    here either. `kind`: imperative, question, polite, lead (a phrase before the
     main clause), statement, code, fragment. `split`: rules were made with the 50 of `tune` in view, and not the others.
     """
 
