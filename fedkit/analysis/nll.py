@@ -44,8 +44,9 @@ def continuation_nll(
     """Summed negative log-likelihood (nats) of `ids[start:]` given `ids[:start]`, float64 (rows,).
 
     The model is taken with the adapter that it carries. `batch_tokens` bounds a batch, padding included; it changes
-    values only in the last digits (2,048 was fastest on a CPU; more fills a GPU). With `cache` (a folder) values are kept by model, adapter and row, and read again
-    by any later call. `FedkitError` for a row with no context or nothing to score, or a cache that cannot be read.
+    values only in the last digits (2,048 was fastest on a CPU; more fills a GPU). With `cache` (a folder) values are
+    kept by model, adapter and row, and read again by any later call. `FedkitError` for a row with no context or
+    nothing to score, or a cache that cannot be read.
     """
     for at, (ids, start) in enumerate(rows):
         if not 1 <= start < len(ids):
