@@ -93,9 +93,10 @@ def noise_multiplier(target: float, sampling: Sampling, rounds: int, delta: floa
     _check(sampling, rounds, delta)
     if not 0 < target < math.inf:
         raise FedkitError(f"the target epsilon is {target}; it must be a finite number above 0")
-    grain = min(1e-4, target / 100)  # a coarse grid cannot resolve a small epsilon
-    make = KINDS[sampling.kind]
-    low = 0.1
+    grain = min(1e-3, target / 1000)  # a coarse grid cannot resolve a small epsilon, a fine one is slow
+    make, low = KINDS[sampling.kind], 0.5
+    while _epsilon(low, sampling, rounds, delta, grain) <= target:  # little noise makes the accountant slow: not lower
+        low /= 2  # than needed
     found = dp.calibrate_dp_mechanism(
         lambda: make(1.0, sampling, rounds, grain)[0],
         lambda z: make(z, sampling, rounds, grain)[1],
