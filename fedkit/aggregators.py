@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .seeds import derive
+
 State = dict[str, Tensor]
 
 
@@ -102,3 +104,12 @@ def yogi_second_moment(v: State, g: State, beta2: float) -> State:
 def adaptive_step(w: State, m: State, v: State, eta: float, tau: float) -> State:
     """w + eta m / (sqrt(v) + tau) (Reddi et al. 2021, algorithm 2, last line)."""
     return {name: t + eta * m[name] / (v[name].sqrt() + tau) for name, t in w.items()}
+
+
+def gaussian(state: State, deviation: float, seed: int, purpose: str, *, round: int = 0, client: str = "") -> State:
+    """Gaussian noise of that deviation on every entry, in the shape of `state`; zeros for a deviation of 0."""
+    if not deviation:
+        return zeros_like(state)
+    draw = torch.Generator().manual_seed(derive(seed, purpose, round=round, client=client))
+    drawn = {name: torch.randn(state[name].shape, generator=draw) for name in sorted(state)}  # whatever the order
+    return {name: deviation * drawn[name].to(t.dtype) for name, t in state.items()}

@@ -44,7 +44,7 @@ class RunConfig:
 def training_code() -> str:
     """A hash of the source files that a trained adapter depends on."""
     home = Path(__file__).parent
-    parts = ("aggregators", "client", "losses", "models", "prompts", "seeds", "simulation")
+    parts = ("aggregators", "client", "losses", "models", "prompts", "sampling", "seeds", "simulation")
     files = [*(home / f"{part}.py" for part in parts), *sorted((home / "algorithms").glob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from . import console
-from .aggregators import RunningMean, is_finite, norm, subtract
+from .aggregators import RunningMean, is_finite, norm, subtract, zeros_like
 from .algorithms import Aggregate, Algorithm, Broadcast, make_algorithm
 from .checkpoint import (
     ClientStates,
@@ -36,18 +36,12 @@ from .models import Loaded, initial_state, load_model, nbytes, save_state
 from .profiles import TrainSpec
 from .report import write_text
 from .runs import Run, RunConfig
-from .seeds import generator
 
 
 def cosine_rate(train: TrainSpec, round: int) -> float:
     """The rate of a round: `lr_last + (lr_first - lr_last)(1 + cos(pi t / T)) / 2`, constant within it."""
     span = train.lr_first - train.lr_last
     return train.lr_last + 0.5 * span * (1 + math.cos(math.pi * round / train.rounds))
-
-
-def sample_clients(n_clients: int, k: int, seed: int, round: int) -> list[int]:
-    """The `k` of `n_clients` that train in a round, in ascending order, without replacement."""
-    return sorted(generator(seed, "clients", round=round).choice(n_clients, k, replace=False).tolist())
 
 
 def run(
@@ -144,7 +138,7 @@ class _Simulation:
     def one_round(self, round: int, bar: Any) -> None:
         train, state = self.config.train, self.state
         started = time.perf_counter() - sum(c["seconds"] for c in state.done)
-        sampled = sample_clients(len(self.dataset), train.clients_per_round, self.config.seed, round)
+        sampled = self.algorithm.sample(len(self.dataset), train.clients_per_round, self.config.seed, round)
         extra = self.algorithm.broadcast_extra(state.server, state.adapter)
         message = Broadcast(state.adapter, extra, cosine_rate(train, round), round)
         for index in sampled[len(state.done) :]:
@@ -153,8 +147,16 @@ class _Simulation:
             if self.on_client:
                 self.on_client(round, self.dataset.ids[index].as_py())
             bar.update()
-        if state.deltas.count:
-            aggregate = Aggregate(state.deltas.mean(), state.uploads.total, state.deltas.count, len(self.dataset))
+        if state.deltas.count or self.algorithm.steps_alone:
+            aggregate = Aggregate(
+                state.deltas.mean() if state.deltas.count else zeros_like(state.adapter),
+                state.uploads.total,
+                state.deltas.count,
+                len(self.dataset),
+                train.clients_per_round,
+                self.config.seed,
+                round,
+            )
             state.adapter, state.server = self.algorithm.server_step(state.adapter, aggregate, state.server)
         line = self.summary(message, time.perf_counter() - started)
         if line["loss"] is not None:
@@ -172,6 +174,7 @@ class _Simulation:
         # In the model's order: a checkpoint has another, and sums over tensors would differ in their last digit.
         sent = {name: message.adapter[name] for name in result.local if self.algorithm.sends(name)}
         delta = subtract({name: result.local[name] for name in sent}, sent)
+        delta = self.algorithm.protect(message, delta, seed=self.config.seed, client=name)
         finished = self.algorithm.finish_client(message, result.local, own, result.steps)
         samples = int(self.dataset.sizes[index])
         good = is_finite(delta) and is_finite(finished.upload)

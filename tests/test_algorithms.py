@@ -264,6 +264,7 @@ def test_defaults_and_sources():
     assert (adagrad.eta, adagrad.beta1, adagrad.tau, adagrad.form) == (1e-3, 0.0, 1e-3, "reddi")
     assert (momentum.beta, momentum.eta, momentum.form) == (0.5, 1.0, "hsu")
     assert [n for n in sorted(ALGORITHMS) if make_algorithm(n).weighting == "uniform"] == [
+        "dp_fedavg",
         "fedadagrad",
         "fedadam",
         "fedyogi",

@@ -16,7 +16,8 @@ from core_tools import SHORT, make_config, same, without_time
 from fedkit.checkpoint import ClientStates, load_progress, read_history
 from fedkit.errors import FedkitError
 from fedkit.models import load_state, save_state
-from fedkit.simulation import run, sample_clients
+from fedkit.sampling import sample_clients
+from fedkit.simulation import run
 
 HERE = Path(__file__).resolve().parent
 

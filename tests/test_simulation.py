@@ -16,7 +16,8 @@ from fedkit.algorithms import Broadcast, make_algorithm
 from fedkit.client import SFTClient
 from fedkit.errors import FedkitError
 from fedkit.models import initial_state
-from fedkit.simulation import cosine_rate, run, sample_clients
+from fedkit.sampling import sample_clients
+from fedkit.simulation import cosine_rate, run
 
 pytestmark = pytest.mark.usefixtures("frozen")
 replace = dataclasses.replace
@@ -170,7 +171,8 @@ def test_a_run_is_named_by_everything_that_it_depends_on(tiny_spec, federation):
     ]
     for f in dataclasses.fields(SHORT):
         value = getattr(SHORT, f.name)
-        changes.append({"train": replace(SHORT, **{f.name: "vicuna_v1.1" if f.name == "template" else 2 * value})})
+        other = f"not {value}" if isinstance(value, str) else 2 * value if value else 1.5
+        changes.append({"train": replace(SHORT, **{f.name: other})})
     hashes = {replace(base, **change).hash for change in changes} | {base.hash}
     assert len(hashes) == len(changes) + 1 and all(len(h) == 12 and int(h, 16) >= 0 for h in hashes)
 

@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 
 from ..errors import FedkitError, unknown
 from .base import Aggregate, Algorithm, Broadcast, Finished, LocalRule
+from .dp_fedavg import DPFedAvg
+from .dp_paper import DPPaper
 from .fedadagrad import FedAdagrad
 from .fedadam import FedAdam
 from .fedavg import FedAvg
@@ -20,7 +22,10 @@ from .local import Local
 from .scaffold import Scaffold
 
 ALGORITHMS: Mapping[str, type[Algorithm]] = types.MappingProxyType(
-    {a.name: a for a in (Local, FedAvg, FedProx, Scaffold, FedAvgM, FedAdagrad, FedYogi, FedAdam, FFALoRA)}
+    {
+        a.name: a
+        for a in (Local, FedAvg, FedProx, Scaffold, FedAvgM, FedAdagrad, FedYogi, FedAdam, FFALoRA, DPPaper, DPFedAvg)
+    }
 )
 
 

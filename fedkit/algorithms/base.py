@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..aggregators import State, add
+from ..sampling import sample_clients
 
 ServerState = dict[str, State]
 Parameters = Mapping[str, Parameter]
@@ -59,6 +60,9 @@ class Aggregate:
     upload_sum: State  # plain sum of the clients' uploads, empty where the algorithm sends none
     reported: int  # clients whose update counted
     clients: int  # all clients of the federation
+    sampled: int = 0  # clients that a round draws or is expected to draw; 0: as many as reported
+    seed: int = 0  # of the run, and the round: for noise that the server adds
+    round: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,18 @@ class Algorithm:
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""  # paper and equation
     weighting: ClassVar[Literal["samples", "uniform"]] = "samples"
+    steps_alone: ClassVar[bool] = False  # whether the server takes a step also where no client reported
 
     def check(self, clients: int, clients_per_round: int) -> None:
         """Refuse a federation that this algorithm is not defined for (`FedkitError`)."""
+
+    def sample(self, clients: int, k: int, seed: int, round: int) -> list[int]:
+        """Who trains in a round, as positions in ascending order: here `k` of them without replacement."""
+        return sample_clients(clients, k, seed, round)
+
+    def protect(self, message: Broadcast, delta: State, *, seed: int, client: str) -> State:
+        """What the client does to its update before it leaves: here nothing."""
+        return delta
 
     def sends(self, name: str) -> bool:
         """Whether this tensor of the adapter travels, down and up.

@@ -1,0 +1,169 @@
+"""DP-FedAvg and the published mechanism: equal to FedAvg without noise, noise of the right size, bounded updates."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from core_tools import SHORT, largest, make_config, make_federation, same
+
+from fedkit.aggregators import gaussian, norm
+from fedkit.algorithms import Aggregate, Broadcast, make_algorithm
+from fedkit.errors import FedkitError
+from fedkit.privacy import epsilon
+from fedkit.privacy.accounting import Sampling
+from fedkit.sampling import poisson_sample, sample_clients
+from fedkit.simulation import run
+
+BIG = 40_000
+
+
+def flat(value=0.0, n=BIG):
+    return {"w": torch.full((n,), value)}
+
+
+def aggregate(delta, reported, *, sampled=4, round=0, uploads=None):
+    return Aggregate(delta, uploads or {}, reported, 100, sampled, seed=3, round=round)
+
+
+def test_without_noise_and_with_a_large_bound_it_is_fedavg(tiny_loaded, tiny_spec, tmp_path):
+    """Clients of one size, drawn by number: the same clients, and fixed weights are FedAvg's."""
+    federation = make_federation([4, 4, 4])
+    plain = run(make_config(tiny_spec, federation), federation, tmp_path, loaded=tiny_loaded, progress=False)
+    config = make_config(tiny_spec, federation, "dp_fedavg", clip=1e9, noise=0.0, sampling="fixed")
+    private = run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
+    assert largest(plain.adapter, private.adapter) < 1e-6
+    paper = make_config(tiny_spec, federation, "dp_paper", sigma=0.0)
+    assert same(run(paper, federation, tmp_path, loaded=tiny_loaded, progress=False).adapter, plain.adapter)
+
+
+@pytest.mark.parametrize("algorithm", ["dp_fedavg", "dp_paper"])
+def test_a_stopped_run_ends_with_the_same_noise(algorithm, tiny_loaded, tiny_spec, tmp_path):
+    federation = make_federation([3, 4, 5])
+    params = {"dp_fedavg": {"noise": 0.5, "clip": 0.1, "adapt": 0.2}, "dp_paper": {"sigma": 0.01}}[algorithm]
+    config = make_config(tiny_spec, federation, algorithm, dataclasses.replace(SHORT, rounds=4), **params)
+    whole = run(config, federation, tmp_path / "whole", loaded=tiny_loaded, progress=False)
+    seen = []
+
+    def stop(round, client):
+        seen.append(client)
+        if len(seen) % 3 == 0:
+            raise KeyboardInterrupt
+
+    for _ in range(12):
+        try:
+            parts = run(config, federation, tmp_path / "parts", loaded=tiny_loaded, progress=False, on_client=stop)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert same(whole.adapter, parts.adapter) and len(seen) >= 3
+
+
+def test_the_sum_of_clipped_updates_over_the_expected_number():
+    algorithm = make_algorithm("dp_fedavg", clip=2.0)
+    moved, _ = algorithm.server_step(flat(1.0, 3), aggregate(flat(0.5, 3), 3), {})
+    assert moved["w"].tolist() == pytest.approx([1.0 + 3 * 0.5 / 4] * 3)
+
+
+def test_no_update_leaves_a_client_above_the_bound():
+    algorithm, rng = make_algorithm("dp_fedavg", clip=0.7), torch.Generator().manual_seed(0)
+    message = Broadcast(flat(), {}, 1e-3, 0)
+    for scale in (1e-4, 1.0, 1e4):
+        update = {"w": scale * torch.randn(BIG, generator=rng)}
+        sent = algorithm.protect(message, update, seed=0, client="a")
+        assert norm(sent) == pytest.approx(min(0.7, norm(update)), rel=1e-5)
+
+
+@pytest.mark.parametrize("reported", [0, 4])
+def test_the_servers_noise_has_deviation_z_s_over_m(reported):
+    """Sample deviation of 40,000 coordinates: standard error sigma / sqrt(2 n), within five of them."""
+    algorithm = make_algorithm("dp_fedavg", clip=0.5, noise=1.6)
+    moved, _ = algorithm.server_step(flat(), aggregate(flat(), reported), {})
+    expected = 1.6 * 0.5 / 4
+    assert abs(float(moved["w"].std()) - expected) < 5 * expected / math.sqrt(2 * BIG)
+    assert abs(float(moved["w"].mean())) < 5 * expected / math.sqrt(BIG)
+    other, _ = algorithm.server_step(flat(), aggregate(flat(), reported, round=1), {})
+    assert abs(float(torch.corrcoef(torch.stack([moved["w"], other["w"]]))[0, 1])) < 5 / math.sqrt(BIG)
+
+
+def test_the_published_noise_is_on_each_upload_and_bounds_nothing():
+    algorithm = make_algorithm("dp_paper", sigma=0.03)
+    message = Broadcast(flat(), {}, 1e-3, 0)
+    sent = [algorithm.protect(message, flat(7.0), seed=0, client=c)["w"] for c in ("a", "b")]
+    for noisy in sent:
+        assert abs(float((noisy - 7).std()) - 0.03) < 5 * 0.03 / math.sqrt(2 * BIG)
+    assert not torch.equal(*sent) and float(sent[0].norm()) > 1000
+
+
+def test_noise_does_not_depend_on_the_order_of_tensors():
+    one = gaussian({"a": torch.zeros(3), "b": torch.zeros(2)}, 1.0, 5, "x")
+    other = gaussian({"b": torch.zeros(2), "a": torch.zeros(3)}, 1.0, 5, "x")
+    assert same(one, other) and not gaussian({"a": torch.zeros(3)}, 0.0, 5, "x")["a"].any()
+
+
+def test_coins_draw_each_client_apart_and_sometimes_nobody():
+    """400 rounds of 50 coins at 0.04: the share within five standard errors; P(nobody) = 0.96^50 = 0.13."""
+    draws = [poisson_sample(50, 0.04, 0, t) for t in range(400)]
+    share = sum(map(len, draws)) / (400 * 50)
+    assert abs(share - 0.04) < 5 * math.sqrt(0.04 * 0.96 / (400 * 50))
+    nobody = sum(not d for d in draws) / 400
+    assert abs(nobody - 0.96**50) < 5 * math.sqrt(0.13 * 0.87 / 400)
+    assert all(d == sorted(set(d)) for d in draws)
+    algorithm = make_algorithm("dp_fedavg", sampling="poisson")
+    assert algorithm.sample(50, 2, 0, 7) == draws[7]
+    assert make_algorithm("dp_fedavg", sampling="fixed").sample(50, 2, 0, 7) == sample_clients(50, 2, 0, 7)
+
+
+def test_a_round_without_anybody_goes_on(tiny_loaded, tiny_spec, tmp_path):
+    federation = make_federation([3, 3, 3, 3, 3, 3])
+    train = dataclasses.replace(SHORT, rounds=6, clients_per_round=1)
+    config = make_config(tiny_spec, federation, "dp_fedavg", train, noise=0.3, clip=0.1)
+    done = run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
+    counts = [len(line["clients"]) for line in done.history]
+    assert counts == [len(poisson_sample(6, 1 / 6, 0, t)) for t in range(6)] and 0 in counts
+
+
+def test_the_adaptive_bound_ends_at_the_median_norm():
+    """Clients of norms 1 ... 9: half are below between 4 and 6, whatever the start."""
+    sizes = np.arange(1, 10)
+    for start in (0.1, 100.0):
+        algorithm, server = make_algorithm("dp_fedavg", clip=start, adapt=0.2), {}
+        for t in range(120):
+            bound = float(algorithm.broadcast_extra(server, {})["dp/bound"]) if server else start
+            below = {"dp/below": torch.tensor([float((sizes <= bound).sum())])}
+            _, server = algorithm.server_step(
+                flat(n=2), aggregate(flat(n=2), 9, sampled=9, round=t, uploads=below), server
+            )
+        assert 4 <= float(algorithm.broadcast_extra(server, {})["dp/bound"]) <= 6
+
+
+def test_what_the_count_costs_is_taken_from_the_updates():
+    """1 / z^2 = 1 / z'^2 + 1 / (2 s)^2 (Andrew et al. 2021, theorem 1)."""
+    algorithm = make_algorithm("dp_fedavg", noise=1.0, adapt=0.2, count_noise=2.0)
+    z = algorithm.update_noise
+    assert 1 / z**2 + 1 / (2 * 2.0) ** 2 == pytest.approx(1.0) and z > 1
+    assert make_algorithm("dp_fedavg", noise=1.0).update_noise == 1.0
+
+
+def test_what_a_run_spends():
+    algorithm = make_algorithm("dp_fedavg", noise=1.0, sampling="fixed")
+    assert algorithm.epsilon_of(5, 100, 10, 1e-4) == epsilon(1.0, Sampling("fixed", 5, 100), 10, 1e-4)
+    assert make_algorithm("dp_fedavg").epsilon_of(5, 100, 10, 1e-4) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("dp_fedavg", {"clip": 0}, "clip of dp_fedavg is 0; it must be finite and above 0"),
+        ("dp_fedavg", {"noise": -1}, "noise of dp_fedavg is -1; it must be finite and at least 0"),
+        ("dp_fedavg", {"sampling": "shuffled"}, "unknown sampling 'shuffled'"),
+        ("dp_fedavg", {"noise": 2.0, "adapt": 0.2}, "count_noise 1.0 leaves no room"),
+        ("dp_paper", {"sigma": math.inf}, "sigma of dp_paper is inf"),
+    ],
+)
+def test_wrong_settings_are_named(name, params, message):
+    with pytest.raises(FedkitError, match=message):
+        make_algorithm(name, **params)
