@@ -58,8 +58,11 @@ class Architecture:
 
 
 # From the published model configurations.
+_LLAMA_7B = Architecture(4096, 32, 11008, 32000, 32, 32)
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "meta-llama/Llama-2-7b-hf": Architecture(4096, 32, 11008, 32000, 32, 32),
+    "meta-llama/Llama-2-7b-hf": _LLAMA_7B,
+    "wxjiao/alpaca-7b": _LLAMA_7B,  # both were tuned from the first Llama of this size, which has the same shape
+    "cognitivecomputations/Wizard-Vicuna-7B-Uncensored": _LLAMA_7B,
     "HuggingFaceTB/SmolLM2-135M": Architecture(576, 30, 1536, 49152, 9, 3, tied=True),
 }
 

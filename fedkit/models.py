@@ -91,7 +91,7 @@ def load_model(spec: ModelSpec, *, seed: int = 0) -> Loaded:
     if spec.threads:
         torch.set_num_threads(spec.threads)
     model = _load_base(spec, device)
-    tokenizer = _load_tokenizer(spec.name)
+    tokenizer = load_tokenizer(spec.name)
     if spec.quantization:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=spec.gradient_checkpointing)
     lora = spec.lora
@@ -136,7 +136,8 @@ def _load_base(spec: ModelSpec, device: torch.device) -> Any:
         raise FedkitError(_no_model(spec.name, error)) from error
 
 
-def _load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a model by name, with a padding token; `FedkitError` where it cannot be had."""
     from transformers import AutoTokenizer
 
     try:

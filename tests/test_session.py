@@ -177,7 +177,7 @@ def test_a_dataset_is_saved_once_for_other_processes(session, dataset):
     "arguments, message",
     [
         ({"settings": {"round": 3}}, "unknown training setting .*'round'.*; known: rounds, clients_per_round"),
-        ({"algorithm": "fedawg"}, "unknown algorithm 'fedawg'; known: fedadam"),
+        ({"algorithm": "fedawg"}, "unknown algorithm 'fedawg'; known: .*fedadam"),
         ({"nu": 0.1}, "unknown parameter of fedavg 'nu'; known: none"),
     ],
 )
@@ -187,7 +187,7 @@ def test_mistakes_in_a_plan(session, dataset, arguments, message):
 
 
 def test_a_dataset_or_client_that_is_not_there(session, dataset):
-    with pytest.raises(FedkitError, match="unknown dataset in profile smoke 'toy'; known: fed_aya, "):
+    with pytest.raises(FedkitError, match="unknown dataset in profile smoke 'toy'; known: .*fed_aya, "):
         session.plan("fedavg", make_federation([2, 2], name="toy"))
     with pytest.raises(FedkitError, match="fed_aya has no client 'nobody'"):
         session.plan_local(dataset, "nobody")

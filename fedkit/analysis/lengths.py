@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def profile_tokenizer(profile: Profile) -> Any:
     """The tokenizer of a profile's model, without the model. `FedkitError` where it cannot be had."""
-    from ..models import _load_tokenizer
+    from ..models import load_tokenizer
 
-    return _load_tokenizer(profile.model.name)
+    return load_tokenizer(profile.model.name)
 
 
 def token_counts(texts: Sequence[str], tokenizer: Any, *, batch: int = 1000) -> np.ndarray:

@@ -65,11 +65,16 @@ def _languages(table: pa.Table) -> list[str]:
     return list(values(table["language"]))
 
 
+def _labels(table: pa.Table) -> list[str]:
+    """What a Dirichlet split draws over: the domain where records have one, else the language."""
+    return list(values(table["domain" if "domain" in table.column_names else "language"]))
+
+
 # Control splits of a table into n clients; what is learnt on the natural split and not on these is due to the split.
 CONTROLS: Mapping[str, Callable[[pa.Table, int, Cut], Partition]] = MappingProxyType(
     {
         "iid": lambda table, n, cut: iid(table.num_rows, n, seed=cut.seed),
-        "dirichlet": lambda table, n, cut: dirichlet(_languages(table), n, cut.alpha, seed=cut.seed),
+        "dirichlet": lambda table, n, cut: dirichlet(_labels(table), n, cut.alpha, seed=cut.seed),
         "quantity_skew": lambda table, n, cut: quantity_skew(table.num_rows, n, cut.alpha, seed=cut.seed),
         "by_language": lambda table, n, cut: by_language(_languages(table)),
     }

@@ -20,6 +20,11 @@ PAPER_NAMES: Mapping[str, str] = {
     "fed_wildchat_multi": "Fed-WildChat (Multi-Turn)",
     "fed_chatbot_pa": "Fed-ChatbotPA",
     "gsm8k": "OpenFedLLM general",
+    "alpaca_gpt4": "OpenFedLLM general",
+    "fingpt": "OpenFedLLM finance",
+    "domains": "OpenFedLLM domains",
+    "ultrafeedback": "OpenFedLLM FedVA",
+    "hh_rlhf": "OpenFedLLM FedVA",
 }
 
 
