@@ -1,0 +1,156 @@
+"""What each algorithm costs beside FedAvg: `python benchmarks/algorithms.py`.
+
+One whole round of the simulation (training, aggregation, a checkpoint after every client, the server's step, the
+history line) by each algorithm, on the same clients and the same batches. The algorithms take turns and the order turns
+too; a ratio is taken within a turn. A first turn warms up and is left out, and it gives SCAFFOLD's clients the states
+that they then read. The server's step alone is timed beside it, as often as needed to see it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from _common import Report, Target, conclude, parser
+
+LIMIT, SCAFFOLD_LIMIT = 1.15, 1.30  # issue: seconds a round, over fedavg's
+DEFAULT = ("fedprox", "scaffold", "fedavgm", "fedadagrad", "fedyogi", "fedadam", "ffa_lora")  # local is fedavg of one
+
+
+class Rounds:
+    """A simulation of one algorithm whose rounds can be taken one at a time."""
+
+    def __init__(self, name: str, folder: Path, data: Any, train: Any, loaded: Any) -> None:
+        from fedkit import console
+        from fedkit.algorithms import make_algorithm
+        from fedkit.runs import RunConfig
+        from fedkit.simulation import _Simulation
+
+        folder.mkdir()
+        config = RunConfig(data.name, "benchmark", name, loaded.spec, train)
+        self.simulation = _Simulation(config, data, make_algorithm(name), folder, loaded, None)
+        self.bar = console.progress(disable=True)
+
+    def take(self, number: int) -> None:
+        """One round."""
+        self.simulation.one_round(number, self.bar)
+
+    def server_step(self, repeats: int = 20) -> float:
+        """Seconds of one server step on an update of the adapter's size."""
+        from fedkit.algorithms import Aggregate
+
+        state, algorithm = self.simulation.state, self.simulation.algorithm
+        delta = {name: t * 1e-3 for name, t in state.adapter.items() if algorithm.sends(name)}
+        began = time.perf_counter()
+        for _ in range(repeats):
+            algorithm.server_step(state.adapter, Aggregate(delta, delta, 1, 10), state.server)
+        return (time.perf_counter() - began) / repeats
+
+
+def compare(names: list[str], options: Any) -> dict[str, Any]:
+    """Seconds of each algorithm in every turn, by the clock and of the processor."""
+    import datasets
+
+    from fedkit.builders import build
+    from fedkit.client import frozen_gc
+    from fedkit.models import load_model
+    from fedkit.profiles import PROFILES
+    from fedkit.seeds import generator
+
+    datasets.disable_progress_bars()
+    profile = PROFILES["mini"]
+    data = build("fed_aya", profile).dataset
+    data = data.select(generator(0, "benchmark clients").choice(len(data), options.clients, replace=False).tolist())
+    train = replace(
+        profile.dataset("fed_aya").train,
+        rounds=max(15, options.turns + 1),
+        clients_per_round=options.clients,
+        local_steps=options.steps,
+        batch_size=options.batch,
+    )
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    cpu: dict[str, list[float]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory(prefix="fedkit-") as folder:
+        ways = {name: Rounds(name, Path(folder) / name, data, train, load_model(profile.model)) for name in names}
+        with frozen_gc():
+            for turn in range(options.turns + 1):
+                first = turn % len(names)
+                for name in names[first:] + names[:first]:
+                    began, busy = time.perf_counter(), time.process_time()
+                    ways[name].take(turn)
+                    took, busy = time.perf_counter() - began, time.process_time() - busy
+                    if turn:
+                        seconds[name].append(took)
+                        cpu[name].append(busy)
+        steps = {name: way.server_step() for name, way in ways.items()}
+        last = {name: way.simulation.state.last for name, way in ways.items()}
+        for way in ways.values():
+            way.simulation.client.close()
+    sent = {name: (line["bytes_up"], line["bytes_down"]) for name, line in last.items()}
+    return {"seconds": seconds, "cpu_seconds": cpu, "server_step_seconds": steps, "bytes_up_down": sent}
+
+
+def ratios(over: list[float], under: list[float]) -> tuple[float, float, float]:
+    """Median, least and largest of the ratios, turn by turn."""
+    each = [a / b for a, b in zip(over, under, strict=True)]
+    return statistics.median(each), min(each), max(each)
+
+
+def measure(options: Any) -> Report:
+    """Every algorithm beside FedAvg."""
+    from fedkit.algorithms import ALGORITHMS
+    from fedkit.errors import unknown
+
+    for name in options.algorithms:
+        if name not in ALGORITHMS:
+            raise unknown("algorithm", name, ALGORITHMS)
+    names = list(dict.fromkeys(["fedavg", *options.algorithms]))
+    found = compare(names, options)
+    rows, targets = [], []
+    for name in names:
+        clock = ratios(found["seconds"][name], found["seconds"]["fedavg"])
+        busy = ratios(found["cpu_seconds"][name], found["cpu_seconds"]["fedavg"])
+        up, down = found["bytes_up_down"][name]
+        rows.append(
+            {
+                "algorithm": name,
+                "seconds a round": f"{statistics.median(found['seconds'][name]):.3f}",
+                "over fedavg": "1" if name == "fedavg" else "{:.3f} [{:.3f}, {:.3f}]".format(*clock),
+                "the same in CPU time": "1" if name == "fedavg" else "{:.3f} [{:.3f}, {:.3f}]".format(*busy),
+                "server step, ms": f"{1e3 * found['server_step_seconds'][name]:.2f}",
+                "MB up": f"{up / 1e6:.2f}",
+                "MB down": f"{down / 1e6:.2f}",
+            }
+        )
+        if name != "fedavg":
+            limit = SCAFFOLD_LIMIT if name == "scaffold" else LIMIT
+            targets.append(Target(f"{name} over fedavg", round(clock[0], 4), "at most", limit))
+    settings = {key: getattr(options, key) for key in ("clients", "steps", "batch", "turns")}
+    return Report(
+        rows,
+        {**settings, "threads": 1, "model": "mini"},
+        targets,
+        ["Ratios: median [least, largest] of the turns. The clock decides; CPU time minds other programs less."],
+        found,
+    )
+
+
+def main() -> int:
+    """Eight algorithms, five turns: about five minutes on a quiet core."""
+    options = parser(__doc__)
+    options.add_argument("--turns", type=int, default=5)
+    options.add_argument("--clients", type=int, default=10)
+    options.add_argument("--steps", type=int, default=10)
+    options.add_argument("--batch", type=int, default=8)
+    options.add_argument("--algorithms", nargs="+", default=list(DEFAULT))
+    given = options.parse_args()
+    return conclude("algorithms", given, lambda: measure(given))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
