@@ -42,9 +42,11 @@ def drift(ax: Any, toy: Toy, played: Played, *, title: str, weighting: str = "sa
     ax.set(title=title)
 
 
-def away(toy: Toy, played: Mapping[str, Played]) -> dict[str, tuple[range, list[float]]]:
+def away(
+    toy: Toy, played: Mapping[str, Played], *, weighting: str = "samples"
+) -> dict[str, tuple[range, list[float]]]:
     """Distance of the server's points to the optimum of F by round, as `curves` takes it."""
-    best = toy.optimum()
+    best = toy.optimum(weighting)
     return {name: (range(len(p.path)), (p.path - best).norm(dim=1).tolist()) for name, p in played.items()}
 
 
@@ -64,7 +66,7 @@ def by_round(panels: Any, losses: pd.DataFrame, *, baseline: str) -> None:
         right,
         {name: (x, (losses[name] - losses[baseline]).tolist()) for name, (x, _) in lines.items()},
         x="round",
-        y=f"less that of {baseline}",
+        y=f"loss less that of {baseline}",
     )
     right.set(title="Same clients, same batches")
     for ax in panels:

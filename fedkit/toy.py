@@ -63,16 +63,16 @@ class Toy:
         return torch.linalg.solve(left, right)
 
 
-def two_clients() -> Toy:
-    """The plane of notebook 31: A (60 records) is steep from left to right, B (40) from top to bottom."""
+def two_clients(samples: tuple[int, int] = (60, 40)) -> Toy:
+    """The plane of notebook 31: A is steep from left to right, B from top to bottom; `samples` are their records."""
 
     def point(*xy: float) -> Tensor:
         return torch.tensor(xy, dtype=torch.float64)
 
     return Toy(
         {
-            "A": Quadratic(torch.diag(point(1.0, 0.1)), point(0.0, 0.0), 60),
-            "B": Quadratic(torch.diag(point(0.1, 1.0)), point(3.0, 2.0), 40),
+            "A": Quadratic(torch.diag(point(1.0, 0.1)), point(0.0, 0.0), samples[0]),
+            "B": Quadratic(torch.diag(point(0.1, 1.0)), point(3.0, 2.0), samples[1]),
         },
         start=point(-1.0, 3.0),
     )
