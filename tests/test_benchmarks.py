@@ -144,3 +144,14 @@ def test_a_target_is_met_at_its_bound(monkeypatch):
 
     assert Target("a", 1.1, "at most", 1.1).met and Target("a", 8.0, "at least", 8.0).met
     assert not Target("a", 1.2, "at most", 1.1).met and not Target("a", 7.9, "at least", 8.0).met
+
+
+def test_scale(record):
+    """Every dataset is built, and every raw vote of the large file is read; the share kept follows from the block."""
+    from fedkit.builders import BUILDERS
+
+    found = record("scale", "--records", 3000, "--judges", 100, "--profile", "smoke")
+    assert {row["build"] for row in found["rows"]} == {*BUILDERS, "arena votes, Parquet"}
+    large = found["data"]["large"]
+    assert large["read"] == 3000 and 0 < large["kept"] < 3000 and 0 < large["clients"] <= 100
+    assert [target["met"] is None for target in found["targets"]] == [False, True]
