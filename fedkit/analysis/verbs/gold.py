@@ -26,7 +26,8 @@ class Example:
     object, if that is a common noun (no name, pronoun or quotation). Forms of `be` are auxiliaries there, so `What is
     x?`, `You are a pirate.` and fragments have neither; the `be` of `there are`, which its tagger calls a verb, is none
     here either. `kind`: imperative, question, polite, lead (a phrase before the
-    main clause), statement, code, fragment. `split`: rules were made with the 50 of `tune` in view, and not the others.
+    main clause), statement, code, fragment. `split`: rules were mended by their misses on `tune` alone; both halves
+    were written before the rules, by the same hand.
     """
 
     split: str
