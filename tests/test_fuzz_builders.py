@@ -31,11 +31,9 @@ PARTS = {"hh_rlhf_harmless": {"part": "harmless"}, "hh_rlhf_helpful": {"part": "
 
 
 def cases() -> list[tuple[str, str, int]]:
-    """(dataset, source, batches) of all that is trained on, by schema; test sets have tests of their own."""
+    """(dataset, source, batches) of all that is trained on; test sets have tests of their own."""
     pairs = [(name, source) for name, builder in BUILDERS.items() for source in getattr(builder, "sources", ())]
-    pairs = [pair for pair in pairs if not pair[1].endswith(("_test", "_heldout"))]
-    schemas = {(name, *SOURCES[source].fields.items()): (name, source) for name, source in reversed(pairs)}
-    trained = [pair for pair in pairs if pair in schemas.values()]  # parts of one source have one schema
+    trained = [pair for pair in pairs if not pair[1].endswith(("_test", "_heldout"))]
     seen = [source for _, source in trained]
     return [(*pair, AGAIN if pair[1] in seen[:i] else BATCHES) for i, pair in enumerate(trained)]
 
@@ -137,7 +135,6 @@ def test_no_record_is_lost(name, source, batches, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sources, "_KINDS", {**sources._KINDS, "local": local})
     builder, good, read = BUILDERS[name], sound(name, source), []
-    cut = Cut(n_clients=SMOKE.dataset(name).n_clients)
     cut = Cut() if isinstance(builder, Recipe) or name == OWNED else Cut(n_clients=2)
     part = PARTS.get(source, {})
     lay(tmp_path, source)
