@@ -155,3 +155,8 @@ def test_scale(record):
     large = found["data"]["large"]
     assert large["read"] == 3000 and 0 < large["kept"] < 3000 and 0 < large["clients"] <= 100
     assert [target["met"] is None for target in found["targets"]] == [False, True]
+
+
+def test_judge(record, tmp_path):
+    found = record("judge", "--items", 20, "--data-dir", tmp_path)
+    assert [t["met"] for t in found["targets"]] == [True] * 3 and "not measured" in found["notes"][0]
