@@ -1,73 +1,24 @@
-"""The LoRA client loop: one TRL trainer for a whole run, many clients through it.
+"""Federated instruction tuning: TRL's SFTTrainer behind the client loop of `client_base`.
 
-Building a trainer for each client and round, as the reference systems do, costs more than ten steps of a small model.
-Here the trainer is built once; for each client the adapter is written into the model, the optimizer made anew, the
-round's rate set, and the client's batches put in. Three things that a reused trainer would get wrong are handled:
-its data set must already hold `labels` (else the loss covers the prompt too), its sampler is sequential (a trainer
-keeps the order that it was built with, so the round's order is drawn here), and loss values are not filtered (a NaN
-has to be seen).
+One thing that a reused SFTTrainer would get wrong is handled here: its data set must already hold `labels` (else the
+loss covers the prompt too).
 """
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import tempfile
-from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from datasets import Dataset
 
-from .algorithms import Algorithm, Broadcast, LocalRule
+from .client_base import ClientResult, LoraClient, RuleMixin, frozen_gc
 from .console import quiet
-from .federated import FederatedDataset
-from .losses import answer_nll, has_plain_head
-from .models import Loaded, State, adapter_state, set_adapter_state, trainable
-from .profiles import TrainSpec
-from .prompts import Encoded, encode, get_template
-from .seeds import generator, torch_seed
+from .losses import answer_nll
+from .prompts import Encoded, encode
 
-with quiet():  # bitsandbytes, which both import, warns of kernels that a CPU has no use for
-    from transformers import PrinterCallback, TrainerCallback
+with quiet():
     from trl import SFTConfig, SFTTrainer
 
-CACHED_TOKENS = 4_000_000  # tokens of encoded clients kept in memory, least recently used out first (16 MB)
-
-
-class RuleMixin:
-    """Lets a TRL trainer ask an algorithm's local rule before clipping; the callback asks it after the step."""
-
-    rule: LocalRule | None = None
-    parameters_by_name: dict[str, torch.nn.Parameter]
-
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """One micro-batch; on the last of an accumulation the rule may change the gradients."""
-        loss = super().training_step(*args, **kwargs)  # type: ignore[misc]
-        if self.rule is not None and self.accelerator.sync_gradients:  # type: ignore[attr-defined]
-            self.rule.on_gradient(self.parameters_by_name)
-        return loss
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: the Trainer would walk over all parameters in every step."""
-        return 0
-
-    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
-        """Clip the adapter alone: the Trainer's own walks over all of the frozen model in every step."""
-        limit = self.args.max_grad_norm  # type: ignore[attr-defined]
-        return torch.nn.utils.clip_grad_norm_(self.parameters_by_name.values(), limit)
-
-
-class _StepRule(TrainerCallback):
-    def __init__(self, trainer: RuleMixin) -> None:
-        self.trainer = trainer
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.trainer.rule is not None:
-            self.trainer.rule.on_step(self.trainer.parameters_by_name)
+__all__ = ["ClientResult", "SFTClient", "frozen_gc"]
 
 
 class _Trainer(RuleMixin, SFTTrainer):
@@ -83,160 +34,24 @@ class _Trainer(RuleMixin, SFTTrainer):
         return nll / (tokens if num_items_in_batch is None else num_items_in_batch)
 
 
-@dataclass(frozen=True)
-class ClientResult:
-    """A client's local adapter and what its training showed."""
-
-    local: State
-    loss: float  # mean over the steps; NaN where training diverged
-    steps: int
-    tokens: int  # tokens read, prompts included
-    skipped: int  # records whose prompt fills max_length
-
-
-@contextlib.contextmanager
-def training_mode(model: Any) -> Iterator[None]:
-    """Put a model into training mode once: the Trainer does it in every step, 4 % of a step of the embedded model."""
-    model.train()
-    model.train = lambda mode=True: model
-    try:
-        yield
-    finally:
-        del model.train
-
-
-@contextlib.contextmanager
-def frozen_gc() -> Iterator[None]:
-    """Move what exists out of the collector's sight: `Trainer.train` ends in a full collection (0.3 s of modules)."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-class SFTClient:
+class SFTClient(LoraClient):
     """Federated instruction tuning on one device: every client of a run trains through this one object."""
 
-    def __init__(self, loaded: Loaded, dataset: FederatedDataset, train: TrainSpec, *, seed: int) -> None:
-        self.loaded, self.dataset, self.spec, self.seed = loaded, dataset, train, seed
-        self.template = get_template(train.template)
-        self._encoded: OrderedDict[str, Encoded] = OrderedDict()
-        self._parameters = trainable(loaded.model)
-        self._scratch = tempfile.TemporaryDirectory(prefix="fedkit-")  # the Trainer insists on an output folder
-        with torch_seed(seed, "trainer"), _keep_numpy_and_python_state():
-            self._trainer = self._build()
+    task = "sft"
+    reads = (("instruction", "response"), ("conversation",))
 
-    def _build(self) -> _Trainer:
-        self._unwrapped = self.loaded.model.get_base_model().__dict__.get("forward")
+    def _new_trainer(self) -> _Trainer:
         placeholder = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[0, 0]]})
-        with quiet():
-            config = self._config(self.spec)
-            trainer = _Trainer(
-                model=self.loaded.model, args=config, train_dataset=placeholder, processing_class=self.loaded.tokenizer
-            )
-        for p in self._parameters.values():  # over a quantized base SFTTrainer casts them to bfloat16, whose grain
-            p.data = p.data.float()  # of 2^-8 swallows the steps of a rate of 2e-5
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_StepRule(trainer))
-        trainer.parameters_by_name = self._parameters
-        trainer.answer_only = self.loaded.device.type == "cpu" and has_plain_head(self.loaded.model)
-        return trainer
-
-    def _config(self, spec: TrainSpec) -> SFTConfig:
-        return SFTConfig(
-            output_dir=self._scratch.name,
-            max_steps=spec.local_steps,
-            per_device_train_batch_size=spec.batch_size,
-            gradient_accumulation_steps=spec.grad_accum,
-            learning_rate=spec.lr_first,
-            lr_scheduler_type="constant",
-            optim="adamw_torch",
-            weight_decay=0.0,
-            max_grad_norm=spec.max_grad_norm,
-            max_length=None,
-            train_sampling_strategy="sequential",
-            dataset_kwargs={"skip_prepare_dataset": True},
-            remove_unused_columns=False,
-            gradient_checkpointing=self.loaded.spec.gradient_checkpointing,
-            bf16=False,  # the model spec sets the precision; LoRA weights and their gradients stay float32
-            fp16=False,
-            use_cpu=self.loaded.device.type == "cpu",
-            dataloader_pin_memory=self.loaded.device.type == "cuda",
-            logging_strategy="no",
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            eval_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
+        config = SFTConfig(**self._arguments(), dataset_kwargs={"skip_prepare_dataset": True})
+        return _Trainer(
+            model=self.loaded.model, args=config, train_dataset=placeholder, processing_class=self.loaded.tokenizer
         )
 
-    def encoded(self, client: str) -> Encoded:
-        """A client's records as token ids; tokenized at its first turn and kept."""
-        if client in self._encoded:
-            self._encoded.move_to_end(client)
-            return self._encoded[client]
-        new = encode(
+    def _encode(self, client: str) -> Encoded:
+        return encode(
             self.loaded.tokenizer,
             self.template,
             self.dataset.records(client),
             self.spec.max_length,
             where=f"client {client} of {self.dataset.name}",
         )
-        self._encoded[client] = new
-        while len(self._encoded) > 1 and sum(len(e.tokens) for e in self._encoded.values()) > CACHED_TOKENS:
-            self._encoded.popitem(last=False)
-        return new
-
-    def batches(self, client: str, round: int) -> list[dict[str, list[int]]]:
-        """The round's records in order: whole permutations, one after another, cut to steps x batch x accumulation.
-
-        A client with enough records reads each at most once, as in the reference systems; a smaller one starts over.
-        """
-        encoded, needed = self.encoded(client), self.spec.samples_per_round
-        rng = generator(self.seed, "batches", round=round, client=client)
-        order = np.concatenate([rng.permutation(len(encoded)) for _ in range(-(-needed // len(encoded)))])[:needed]
-        return [encoded[int(i)] for i in order]
-
-    def train(self, client: str, message: Broadcast, algorithm: Algorithm, client_state: State) -> ClientResult:
-        """Local steps of one client from the global adapter, with the algorithm's rule; AdamW made anew."""
-        trainer, data = self._trainer, self.batches(client, message.round)
-        set_adapter_state(self.loaded.model, message.adapter)
-        trainer.rule = algorithm.local_rule(message, client_state, self.loaded.device)
-        trainer.train_dataset = data
-        trainer.args.learning_rate = message.lr
-        trainer.optimizer = trainer.lr_scheduler = None
-        draw = torch_seed(self.seed, "train", round=message.round, client=client)
-        with draw, quiet(), training_mode(self.loaded.model):
-            output = trainer.train()
-        trainer.optimizer = trainer.lr_scheduler = None
-        trainer.rule = None
-        return ClientResult(
-            local=adapter_state(self.loaded.model),
-            loss=float(output.training_loss),
-            steps=self.spec.local_steps,
-            tokens=sum(len(d["input_ids"]) for d in data),
-            skipped=self.encoded(client).skipped,
-        )
-
-    def close(self) -> None:
-        """Remove the trainer's scratch folder, and TRL's wrap of `forward` that the next trainer would wrap again."""
-        self._scratch.cleanup()
-        base = self.loaded.model.get_base_model()
-        base.__dict__.pop("forward", None)
-        if self._unwrapped is not None:
-            base.forward = self._unwrapped
-
-
-@contextlib.contextmanager
-def _keep_numpy_and_python_state() -> Iterator[None]:
-    """SFTTrainer's constructor seeds NumPy and `random` globally; put both back."""
-    import random
-
-    kept, kept_numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(kept)
-        np.random.set_state(kept_numpy)

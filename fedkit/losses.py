@@ -42,3 +42,16 @@ def answer_nll(model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Te
     mask = labels[:, 1:] != IGNORED
     logits = base.get_output_embeddings()(hidden[:, :-1][mask]).float()
     return torch.nn.functional.cross_entropy(logits, labels[:, 1:][mask], reduction="sum"), mask.sum()
+
+
+def answer_logps(model: Any, input_ids: Tensor, attention_mask: Tensor, answer_mask: Tensor) -> Tensor:
+    """log p(answer | prompt) in nats of each row, the sum over its answer tokens: (batch,).
+
+    `model` is a PEFT model; all inputs are (batch, length), `answer_mask` 1 on answer tokens.
+    """
+    base = model.get_base_model()
+    hidden = base.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+    mask = answer_mask[:, 1:].bool()
+    logits = base.get_output_embeddings()(hidden[:, :-1][mask]).float()
+    each = -torch.nn.functional.cross_entropy(logits, input_ids[:, 1:][mask], reduction="none")
+    return each.new_zeros(len(input_ids)).index_add(0, mask.nonzero()[:, 0], each)

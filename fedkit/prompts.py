@@ -15,6 +15,8 @@ import numpy as np
 
 from .errors import FedkitError, unknown
 
+# Texts longer than the model reads are cut afterwards, without the tokenizer's warning.
+_PLAIN: Mapping[str, bool] = {"add_special_tokens": False, "verbose": False}
 IGNORED = -100  # the label of a token outside the loss, as torch's cross entropy has it
 
 ALPACA_PREAMBLE: Mapping[str, str] = {
@@ -90,6 +92,36 @@ def encode_prompt(tokenizer: Any, prompt: str) -> list[int]:
     return ids if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *ids]
 
 
+def prompt_ids(
+    tokenizer: Any, template: Template, records: Sequence[Mapping[str, Any]], *, where: str
+) -> list[list[int]]:
+    """Token ids before the answer of each record (fields `instruction`, optional `language`), all tokenized at once.
+
+    `FedkitError` where there is no record.
+    """
+    if not records:
+        raise FedkitError(f"{where}: it has no records; leave it out of the federation")
+    texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
+    begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    return [begin + ids for ids in tokenizer(texts, **_PLAIN)["input_ids"]]
+
+
+def answer_ids(tokenizer: Any, answers: Sequence[str]) -> list[list[int]]:
+    """Token ids of answers, each with the end token; `FedkitError` where the tokenizer has none."""
+    if tokenizer.eos_token_id is None:
+        raise FedkitError("the tokenizer has no end token; set tokenizer.eos_token so that answers can end")
+    ids = tokenizer([answer.strip() for answer in answers], **_PLAIN)["input_ids"]
+    return [each + [tokenizer.eos_token_id] for each in ids]
+
+
+def no_room(heads: Sequence[Sequence[int]], max_length: int, where: str) -> FedkitError:
+    """What is said where every prompt fills `max_length`."""
+    return FedkitError(
+        f"{where}: max_length {max_length} leaves no answer token in any of {len(heads)} records; "
+        f"raise max_length to at least {min(map(len, heads)) + 1} tokens"
+    )
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A client's records as token ids, kept flat: record i is `tokens[offsets[i]:offsets[i + 1]]`."""
@@ -117,30 +149,15 @@ def encode(
     The answer ends in the end token unless truncation takes it; a prompt that fills `max_length` leaves no answer
     token, so the record is skipped and counted. `FedkitError` where no record at all is left.
     """
-    if tokenizer.eos_token_id is None:
-        raise FedkitError("the tokenizer has no end token; set tokenizer.eos_token so that answers can end")
     rows: list[list[int]] = []
     prompt_lengths: list[int] = []
-    if records:
-        texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
-        # verbose=False: no warning on texts longer than the model reads; they are cut below.
-        plain = {"add_special_tokens": False, "verbose": False}
-        prompts = tokenizer(texts, **plain)["input_ids"]
-        answers = tokenizer([r["response"].strip() for r in records], **plain)["input_ids"]
-        begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        for prompt, answer in zip(prompts, answers, strict=True):
-            head = begin + prompt
-            if len(head) < max_length:
-                rows.append((head + answer + [tokenizer.eos_token_id])[:max_length])
-                prompt_lengths.append(len(head))
+    heads = prompt_ids(tokenizer, template, records, where=where)
+    for head, answer in zip(heads, answer_ids(tokenizer, [r["response"] for r in records]), strict=True):
+        if len(head) < max_length:
+            rows.append((head + answer)[:max_length])
+            prompt_lengths.append(len(head))
     if not rows:
-        if not records:
-            raise FedkitError(f"{where}: it has no records; leave it out of the federation")
-        needed = min(len(prompt) for prompt in prompts) + len(begin) + 1
-        raise FedkitError(
-            f"{where}: max_length {max_length} leaves no answer token in any of {len(records)} records; "
-            f"raise max_length to at least {needed} tokens"
-        )
+        raise no_room(heads, max_length, where)
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(r) for r in rows], out=offsets[1:])
     tokens = np.fromiter((t for r in rows for t in r), dtype=np.int32, count=int(offsets[-1]))

@@ -29,6 +29,7 @@ class RunConfig:
     clients: tuple[str, ...] | None = None  # the part of the federation that takes part; None: all
     base: str = ""  # content of the base model (`models.base_fingerprint`)
     code: str = ""  # the training code (`training_code`); with another, an old run is not taken for a new one
+    initial: str | None = None  # the hash of the run whose adapter it starts from; None: a fresh one from the seed
 
     @property
     def hash(self) -> str:
@@ -44,7 +45,8 @@ class RunConfig:
 def training_code() -> str:
     """A hash of the source files that a trained adapter depends on."""
     home = Path(__file__).parent
-    parts = ("aggregators", "client", "losses", "models", "prompts", "sampling", "seeds", "simulation")
+    clients = ("client", "client_base", "clients", "dpo_client", "reference")
+    parts = (*clients, "aggregators", "losses", "models", "prompts", "prompts_pairs", "sampling", "seeds", "simulation")
     files = [*(home / f"{part}.py" for part in parts), *sorted((home / "algorithms").glob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 

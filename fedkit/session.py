@@ -103,11 +103,13 @@ class Session:
         seed: int | None = None,
         clients: Sequence[str] | None = None,
         settings: dict[str, Any] | None = None,
+        start: Run | None = None,
         **params: Any,
     ) -> RunConfig:
         """The configuration of a run: the profile's settings for the dataset, changed by `settings` and `params`.
 
-        `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it.
+        `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it. `start`: a
+        finished run of this session whose adapter is the initial one (and the reference of DPO); None: a fresh one.
         """
         from .algorithms import make_algorithm
         from .models import base_fingerprint
@@ -130,22 +132,24 @@ class Session:
             seed=self.seeds[0] if seed is None else seed,
             params=merged,
             clients=tuple(clients) if clients is not None else None,
+            initial=start.config.hash if start else None,
             base=base_fingerprint(model.name),
             code=training_code(),
         )
 
-    def plan_local(self, dataset: FederatedDataset, client: str, *, seed: int | None = None) -> RunConfig:
+    def plan_local(
+        self, dataset: FederatedDataset, client: str, *, seed: int | None = None, start: Run | None = None
+    ) -> RunConfig:
         """Local training of one client for about ten passes over its records, but no more rounds than the federation.
 
         Ten passes: the rounds of FedLLM-Bench's local runs on Fed-Aya times 160 records, over the client's size
-        (1,865 records: 100 rounds; 217: 15; see the settings).
+        (1,865 records: 100 rounds; 217: 15; see the settings). Steps are not dynamic, as in those runs.
         """
         train = self.profile.dataset(dataset.name).train
         size = int(dataset.sizes[dataset.position(client)])
         rounds = max(1, min(train.rounds, round(10 * size / train.samples_per_round)))
-        return self.plan(
-            "local", dataset, seed=seed, clients=[client], settings={"rounds": rounds, "clients_per_round": 1}
-        )
+        alone = {"rounds": rounds, "clients_per_round": 1, "dynamic_epochs": None}
+        return self.plan("local", dataset, seed=seed, clients=[client], settings=alone, start=start)
 
     def train(self, config: RunConfig, dataset: FederatedDataset) -> Run:
         """Train one run here, or get it where it was trained before."""

@@ -28,7 +28,8 @@ from .checkpoint import (
     remove_strays,
     save_progress,
 )
-from .client import SFTClient, frozen_gc
+from .client_base import frozen_gc
+from .clients import check_columns, client_class
 from .errors import FedkitError
 from .federated import FederatedDataset
 from .manifest import environment, peak_memory_mb
@@ -65,6 +66,7 @@ def run(
     finished = Run(folder, config)
     if (folder / "manifest.json").exists():
         return finished
+    before = start_of(config, Path(runs_dir))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock").acquire()
@@ -73,7 +75,7 @@ def run(
     with lock:
         if not (folder / "manifest.json").exists():
             write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
-            _Simulation(config, dataset, algorithm, folder, loaded, on_client).go(progress)
+            _Simulation(config, dataset, algorithm, folder, loaded, on_client, before).go(progress)
     return finished
 
 
@@ -84,8 +86,10 @@ def check(config: RunConfig, dataset: FederatedDataset, algorithm: Algorithm) ->
         value = getattr(train, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise FedkitError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    for name in ("lr_first", "lr_last", "max_grad_norm"):
+    for name in ("lr_first", "lr_last", "max_grad_norm", "beta", "dynamic_epochs"):
         value = getattr(train, name)
+        if name == "dynamic_epochs" and value is None:
+            continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
             raise FedkitError(f"{name} is {value!r}; it must be a number above 0")
     if train.clients_per_round > n:
@@ -93,7 +97,25 @@ def check(config: RunConfig, dataset: FederatedDataset, algorithm: Algorithm) ->
             f"a round samples {train.clients_per_round} clients, but {dataset.name} has {n}; "
             "lower clients_per_round or the minimum of records a client needs"
         )
+    check_columns(train.task, dataset)
     algorithm.check(n, train.clients_per_round)
+
+
+def start_of(config: RunConfig, runs_dir: Path) -> Run | None:
+    """The finished run whose adapter a run starts from, None for a fresh one; `FedkitError` where it is not there."""
+    if config.initial is None:
+        return None
+    folder = runs_dir / config.initial
+    if not (folder / "manifest.json").exists():
+        raise FedkitError(f"{folder} holds no finished run, and this one starts from its adapter; train that one first")
+    return Run(folder, config)
+
+
+def weighted(clients: list[dict[str, Any]], key: str) -> float | None:
+    """The mean of a number over the clients that count, by samples; None where there is none."""
+    found = [(c[key], c["samples"]) for c in clients if c[key] is not None and not c["left_out"]]
+    weight = sum(n for _, n in found)
+    return sum(x * n for x, n in found) / weight if weight else None
 
 
 class _Simulation:
@@ -105,6 +127,7 @@ class _Simulation:
         folder: Path,
         loaded: Loaded | None,
         on_client: Callable[[int, str], None] | None,
+        before: Run | None = None,
     ) -> None:
         self.config, self.dataset, self.algorithm, self.folder = config, dataset, algorithm, folder
         self.on_client = on_client
@@ -112,9 +135,11 @@ class _Simulation:
         remove_strays(folder)
         self.states = ClientStates(folder / "clients")
         self.checkpoint, self.history = folder / "checkpoint.safetensors", folder / "history.jsonl"
-        self.state = load_progress(self.checkpoint) or Progress(initial_state(self.loaded.model, config.seed))
+        start = before.adapter if before else initial_state(self.loaded.model, config.seed)
+        self.state = load_progress(self.checkpoint) or Progress(start)
         mend_history(self.history, self.state)
-        self.client = SFTClient(self.loaded, dataset, config.train, seed=config.seed)  # last: it is to be closed
+        kind = client_class(config.train.task)  # last, since it is to be closed
+        self.client = kind(self.loaded, dataset, config.train, seed=config.seed, start=start, folder=folder)
 
     def go(self, show: bool) -> None:
         train = self.config.train
@@ -189,6 +214,7 @@ class _Simulation:
             "samples": samples,
             "loss": result.loss if math.isfinite(result.loss) else None,
             "update_norm": norm(delta) if good else None,
+            **{key: value if math.isfinite(value) else None for key, value in result.metrics.items()},
             "left_out": None if good else "update is not finite",
             "steps": result.steps,
             "tokens": result.tokens,
@@ -200,12 +226,11 @@ class _Simulation:
 
     def summary(self, message: Broadcast, seconds: float) -> dict[str, Any]:
         done = self.state.done
-        losses = [(c["loss"], c["samples"]) for c in done if c["loss"] is not None and not c["left_out"]]
-        weight = sum(n for _, n in losses)
+        kind = client_class(self.config.train.task)
         return {
             "round": message.round,
             "lr": message.lr,
-            "loss": sum(x * n for x, n in losses) / weight if weight else None,
+            **{key: weighted(done, key) for key in ("loss", *kind.metrics)},
             "reported": sum(not c["left_out"] for c in done),
             "left_out": [c["client"] for c in done if c["left_out"]],
             "bytes_down": sum(c["bytes_down"] for c in done),

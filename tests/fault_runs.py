@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from core_tools import SHORT, make_config, make_federation
+from pair_tools import PAIRED, make_pairs
 
 from fedkit.models import load_model
 from fedkit.profiles import LoraSpec, ModelSpec
@@ -28,6 +29,12 @@ from fedkit.simulation import run
 # client's commit and every round's end writes one: 16 x (3 + 1) = 64, so that the kills come before the end.
 COMMITS = (0, 1, 1, 2, 2, 3, 3, 3, 4, 4)
 TRAIN = replace(SHORT, rounds=16, clients_per_round=3)
+SIZES = [3, 6, 9, 12, 20]
+# What a third argument names: the federation, the settings, and the algorithms.
+CASES = {
+    "sft": (make_federation, TRAIN, ("scaffold", "fedadam")),
+    "dpo": (make_pairs, replace(PAIRED, rounds=16, clients_per_round=3), ("scaffold",)),
+}
 fork = multiprocessing.get_context("fork")
 
 
@@ -91,18 +98,19 @@ def side_by_side(config, federation, runs, loaded):
     return {"ends": [c.exitcode for c in children], "trained": trained, "folder": str(runs / config.hash)}
 
 
-def main(model_folder, work):
+def main(model_folder, work, task="sft"):
+    make, settings, algorithms = CASES[task]
     spec = ModelSpec(name=model_folder, device="cpu", threads=1, lora=LoraSpec(r=4, alpha=8, dropout=0.1))
-    loaded, federation, out = load_model(spec), make_federation([3, 6, 9, 12, 20]), {}
+    loaded, federation, out = load_model(spec), make(SIZES), {}
     gc.freeze()  # the forks' collections need not walk over all modules
-    for seed, algorithm in enumerate(("scaffold", "fedadam")):
-        config = make_config(spec, federation, algorithm, TRAIN)
+    for seed, algorithm in enumerate(algorithms):
+        config = make_config(spec, federation, algorithm, settings)
         began = time.perf_counter()
         whole = start(config, federation, work / "whole", loaded)
         whole.join()
         wall, folder = time.perf_counter() - began, work / "whole" / config.hash
         training = json.loads((folder / "manifest.json").read_text())["seconds"]
-        turn = training / (TRAIN.rounds * TRAIN.clients_per_round)
+        turn = training / (settings.rounds * settings.clients_per_round)
         out[algorithm] = {
             "whole": {"end": whole.exitcode, "folder": str(folder)},
             "killed": killed_and_resumed(config, federation, work / "killed", loaded, wall - training, turn, seed),
@@ -112,4 +120,4 @@ def main(model_folder, work):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -14,13 +14,15 @@ from core_tools import SHORT, largest, make_config, make_federation, random_stat
 from transformers import TrainerCallback
 
 from fedkit import client as client_module
+from fedkit import client_base
 from fedkit.aggregators import norm, subtract
 from fedkit.algorithms import Broadcast, make_algorithm
 from fedkit.client import SFTClient, frozen_gc
 from fedkit.models import adapter_state, initial_state, load_model, set_adapter_state, trainable
 from fedkit.prompts import IGNORED
+from fedkit.sampling import sample_clients
 from fedkit.seeds import torch_seed
-from fedkit.simulation import run, sample_clients
+from fedkit.simulation import run
 
 pytestmark = pytest.mark.usefixtures("frozen")
 replace = dataclasses.replace
@@ -300,17 +302,17 @@ def test_the_token_cache_is_bounded_and_drops_the_least_recent(new_client, monke
     client = new_client()
     sizes = {name: len(client.encoded(name).tokens) for name in "abcde"}
     client._encoded.clear()
-    monkeypatch.setattr(client_module, "CACHED_TOKENS", sizes["a"] + sizes["b"] + sizes["c"])
+    monkeypatch.setattr(client_base, "CACHED_TOKENS", sizes["a"] + sizes["b"] + sizes["c"])
     for name in "abc":
         client.encoded(name)
     assert list(client._encoded) == ["a", "b", "c"]
     kept = client.encoded("a")  # now b is the oldest
     client.encoded("b"), client.encoded("a"), client.encoded("d")
     assert client.encoded("a") is kept
-    assert sum(sizes[name] for name in client._encoded) <= client_module.CACHED_TOKENS
+    assert sum(sizes[name] for name in client._encoded) <= client_base.CACHED_TOKENS
     client.encoded("e")  # alone it is more than the bound, and is kept all the same
     assert sizes["e"] > 0 and "e" in client._encoded
-    monkeypatch.setattr(client_module, "CACHED_TOKENS", 1)
+    monkeypatch.setattr(client_base, "CACHED_TOKENS", 1)
     client.encoded("b")
     assert list(client._encoded) == ["b"]
 

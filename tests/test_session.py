@@ -54,7 +54,7 @@ def untrainable(monkeypatch):
         def fail(*args, **kwargs):
             raise AssertionError("this was done before")
 
-        monkeypatch.setattr(simulation, "SFTClient", fail)
+        monkeypatch.setattr(simulation, "client_class", fail)
         monkeypatch.setattr("fedkit.evaluation.ref_answers", fail)
 
     return forbid

@@ -180,7 +180,7 @@ def test_a_run_is_named_by_everything_that_it_depends_on(tiny_spec, federation):
 def test_a_finished_run_is_taken_as_it_is(go, monkeypatch):
     first = go()
     times = {p.name: p.stat().st_mtime_ns for p in first.folder.iterdir()}
-    monkeypatch.setattr(simulation, "SFTClient", None)
+    monkeypatch.setattr(simulation, "client_class", None)
     monkeypatch.setattr(simulation, "load_model", None)
     again = go()
     assert again == first and same(again.adapter, first.adapter)

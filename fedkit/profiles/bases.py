@@ -18,7 +18,7 @@ BENCH = TrainSpec(rounds=200, clients_per_round=4, local_steps=10, batch_size=4,
 OPEN = TrainSpec(
     rounds=200, clients_per_round=2, local_steps=10, batch_size=16, max_length=512, lr_first=5e-5, lr_last=1e-6
 )
-OPEN_VALUES = replace(OPEN, lr_first=5e-4, lr_last=1e-5, template="vicuna_v1.1")
+OPEN_VALUES = replace(OPEN, lr_first=5e-4, lr_last=1e-5, template="vicuna_v1.1", task="dpo")
 
 LLAMA = ModelSpec(
     name="meta-llama/Llama-2-7b-hf",

@@ -36,7 +36,9 @@ def _datasets(
         for name, (clients, a_round, _) in _SFT.items()
     }
     made["domains"] = DatasetSpec(replace(train, clients_per_round=4), **common | domains)  # all four, every round
-    pairs = DatasetSpec(replace(values, clients_per_round=_VALUE_SAMPLED), n_clients=_VALUE_CLIENTS, **common)
+    pairs = DatasetSpec(
+        replace(values, clients_per_round=_VALUE_SAMPLED, task="dpo"), n_clients=_VALUE_CLIENTS, **common
+    )
     return made | dict.fromkeys(_VALUES, pairs)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -51,6 +52,19 @@ class TrainSpec:
     max_grad_norm: float = 1.0
     # Where given, a client's steps are dynamic (settings, Fed-ChatbotPA) and `local_steps` is their expected number.
     dynamic_epochs: float | None = None
+    task: str = "sft"  # what a client trains: sft (answers) or dpo (preference pairs); see `fedkit.clients`
+    beta: float = 0.1  # of DPO, Rafailov et al. 2023 equation 7 (settings: 0.1)
+
+    def steps_of(self, records: int, clients: int) -> int:
+        """Local steps of a client of so many records in a federation of so many clients.
+
+        `local_steps`, or, where `dynamic_epochs` E is given, ceil(E n / (T S / N) / (batch x accumulation)): a client
+        is drawn T S / N times on average over T rounds, so it makes about E passes over its records (settings).
+        """
+        if self.dynamic_epochs is None:
+            return self.local_steps
+        turns = self.rounds * self.clients_per_round / clients
+        return max(1, math.ceil(self.dynamic_epochs * records / turns / (self.batch_size * self.grad_accum)))
 
     @property
     def samples_per_round(self) -> int:
