@@ -42,9 +42,7 @@ def drift(ax: Any, toy: Toy, played: Played, *, title: str, weighting: str = "sa
     ax.set(title=title)
 
 
-def away(
-    toy: Toy, played: Mapping[str, Played], *, weighting: str = "samples"
-) -> dict[str, tuple[range, list[float]]]:
+def away(toy: Toy, played: Mapping[str, Played], *, weighting: str = "samples") -> dict[str, tuple[range, list[float]]]:
     """Distance of the server's points to the optimum of F by round, as `curves` takes it."""
     best = toy.optimum(weighting)
     return {name: (range(len(p.path)), (p.path - best).norm(dim=1).tolist()) for name, p in played.items()}
