@@ -76,6 +76,8 @@ class _Scanner:
                     # The buffer may have moved since; the start of the value is right to within the value.
                     raise JsonFault(error.msg, self.line(error.pos if not cut else None)) from None
                 continue
+            except ValueError as error:  # a number of more digits than Python turns into an integer
+                raise JsonFault(str(error), self.line()) from None
             except RecursionError:
                 raise JsonFault("nested too deeply", self.line()) from None
             length = end - self.at  # reading more moves the buffer

@@ -59,8 +59,8 @@ def read_jsonl(path: Path) -> Iterator[Any]:
                 continue
             try:
                 record = json.loads(text)
-            except (json.JSONDecodeError, RecursionError) as error:
-                what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+            except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
+                what = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", str(error))
                 raise _unreadable(path, f"line {line}", what) from None
             yield record
 

@@ -295,3 +295,13 @@ def test_the_real_files():
     assert train == [json.loads(line) for line in (SHARED / "gsm8k/train.jsonl").read_text().splitlines()]
     questions = list(load_raw("aya_test", data_dir=SHARED)[1])
     assert len(questions) == 160 and len({q["client_id"] for q in questions}) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("train.jsonl", '{{"question": {0}}}'), ("train.json", '[{{"question": {0}}}]')]
+)
+def test_a_number_that_python_does_not_read_is_a_fault_of_the_file(tmp_path, name, text):
+    (tmp_path / "gsm8k").mkdir()
+    (tmp_path / "gsm8k" / name).write_text(text.format("9" * 5000))
+    with pytest.raises(FedkitError, match=rf"{name} cannot be read at line 1 \(Exceeds the limit"):
+        list(load_raw("gsm8k", data_dir=tmp_path)[1])
