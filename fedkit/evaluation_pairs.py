@@ -1,0 +1,144 @@
+"""Whether a policy prefers what was preferred: implicit rewards on held-out pairs (Rafailov et al. 2023, section 4).
+
+An answer's reward is beta (log p(answer) - log p_ref(answer)); a pair counts as right where the chosen answer's is
+above the rejected one's. The margin, their difference, is the number whose -log sigmoid DPO minimises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import FedkitError
+from .federated import FederatedDataset
+
+if TYPE_CHECKING:
+    from .models import Loaded, State
+
+
+@dataclass(frozen=True)
+class PairRewards:
+    """Rewards of pairs, each float64 (pairs,), and how many records could not be read."""
+
+    chosen: np.ndarray
+    rejected: np.ndarray
+    skipped: int
+
+    @property
+    def margins(self) -> np.ndarray:
+        """Reward of the chosen answer less that of the rejected one: (pairs,)."""
+        return self.chosen - self.rejected
+
+    def summary(self, confidence: float = 0.95) -> dict[str, float]:
+        """accuracy with low and high (Wilson's interval over the pairs), margin (mean), ties, pairs, skipped.
+
+        A tie (a margin of exactly 0, as all are before training) counts as wrong.
+        """
+        from .analysis.preference import wilson
+
+        right, n = int((self.margins > 0).sum()), len(self.margins)
+        (low,), (high,) = wilson(np.array([right]), np.array([n]), confidence)
+        return {
+            "accuracy": right / n,
+            "low": float(low),
+            "high": float(high),
+            "margin": float(self.margins.mean()),
+            "ties": int((self.margins == 0).sum()),
+            "pairs": n,
+            "skipped": self.skipped,
+        }
+
+
+def hold_out(dataset: FederatedDataset, one_in: int = 5) -> tuple[FederatedDataset, list[dict[str, Any]]]:
+    """A dataset less one in `one_in` of its records, and those records, with their client as `client`.
+
+    The hash of the instruction decides, so that equal instructions are never on both sides, and neither the order of
+    records nor a seed matters. A client of whom nothing is left is no longer there. `FedkitError` where one side is
+    empty.
+    """
+    if one_in < 2:
+        raise FedkitError(f"one_in is {one_in}; give at least 2, so that something is left to train on")
+    mark = np.array([_hash(text) % one_in == 0 for text in dataset.table["instruction"].to_pylist()], dtype=bool)
+    if mark.all() or not mark.any():
+        raise FedkitError(f"{dataset.name} cannot be held out one in {one_in}: one side is empty; use more records")
+    owner = np.repeat(np.arange(len(dataset)), dataset.sizes)
+    parts = {}
+    for k, client in enumerate(dataset.clients):
+        rows = np.flatnonzero((owner == k) & ~mark)
+        if len(rows):
+            parts[client] = rows
+    info = {**dataset.info, "held_out": f"one in {one_in} by the hash of the instruction: {int(mark.sum())} records"}
+    kept = FederatedDataset.from_partition(dataset.table, parts, name=dataset.name, info=info)
+    rows = np.flatnonzero(mark)
+    names = [dataset.clients[owner[i]] for i in rows]
+    return kept, [r | {"client": name} for r, name in zip(dataset.table.take(rows).to_pylist(), names, strict=True)]
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def pair_rewards(
+    loaded: Loaded,
+    policy: State,
+    reference: State,
+    pairs: Sequence[Mapping[str, Any]],
+    *,
+    template: str,
+    max_length: int,
+    beta: float = 0.1,
+    batch_size: int = 16,
+) -> PairRewards:
+    """Rewards of `pairs` (instruction, chosen, rejected, language) under an adapter, against a reference adapter.
+
+    Both are scored in the very same batches. Leaves `policy` in the model. Pairs are cut and skipped as in training.
+    """
+    from .models import set_adapter_state
+    from .prompts import get_template
+    from .prompts_pairs import encode_pairs
+
+    encoded = encode_pairs(loaded.tokenizer, get_template(template), pairs, max_length, where="held-out pairs")
+    rows = [encoded[i] for i in range(len(encoded))]
+    logps = []
+    for state in (reference, policy):
+        set_adapter_state(loaded.model, state)
+        logps.append(pair_logps(loaded, rows, batch_size))
+    chosen, rejected = (beta * (logps[1] - logps[0])).T
+    return PairRewards(chosen, rejected, encoded.skipped)
+
+
+def pair_logps(loaded: Loaded, rows: Sequence[Mapping[str, list[int]]], batch_size: int = 16) -> np.ndarray:
+    """log p of chosen and rejected answers by the model as it stands: float64 (pairs, 2).
+
+    `rows` have `prompt_ids`, `chosen_ids` and `rejected_ids` (`fedkit.prompts_pairs`).
+    """
+    import torch
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+    from .generation import answering, merged_adapters
+    from .losses import answer_logps, has_plain_head
+
+    model, found = loaded.model, np.zeros((len(rows), 2))
+    score = answer_logps if has_plain_head(model) else _by_logits
+    collate = DataCollatorForPreference(pad_token_id=loaded.tokenizer.pad_token_id)
+    order = sorted(range(len(rows)), key=lambda i: -sum(map(len, rows[i].values())))
+    with answering(model), merged_adapters(model), torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            batch = {k: v.to(loaded.device) for k, v in collate([dict(rows[i]) for i in places]).items()}
+            logps = score(model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
+            found[places] = torch.stack(logps.chunk(2), dim=1).double().cpu().numpy()
+    return found
+
+
+def _by_logits(model: Any, ids: Any, mask: Any, answer: Any) -> Any:
+    """The same from whole logits, for models that transform what their head gives."""
+    import torch
+
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+    each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, 1:, None])[..., 0]
+    return (each * answer[:, 1:]).sum(dim=1)
