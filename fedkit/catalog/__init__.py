@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import arena, aya, gsm8k, openfedllm, wildchat
+from . import arena, aya, benchmarks, gsm8k, openfedllm, wildchat
 from .source import RawSource
 
-_FAMILIES = (aya, arena, wildchat, gsm8k, openfedllm)
+_FAMILIES = (aya, arena, wildchat, gsm8k, openfedllm, benchmarks)
 
 SOURCES: Mapping[str, RawSource] = MappingProxyType(
     {source.name: source for family in _FAMILIES for source in family.SOURCES}
