@@ -13,11 +13,16 @@ from ..errors import unknown
 from .bench_table1 import TABLE1
 from .bench_table2 import CLAIMS as _CLAIMS2
 from .bench_table2 import LANGUAGES, TABLE2
+from .bench_table3 import TABLE3
+from .bench_table4 import TABLE4_MULTI, TABLE4_SINGLE
+from .bench_table5 import TABLE5
 from .bench_table7 import SETTINGS, TABLE7, Script, Setup
 from .openfedllm_datasets import OPENFEDLLM_DATASETS
 from .table import AVERAGE, Claim, PaperTable
 
-TABLES: Mapping[str, PaperTable] = MappingProxyType({t.key: t for t in (TABLE1, TABLE2, OPENFEDLLM_DATASETS)})
+TABLES: Mapping[str, PaperTable] = MappingProxyType(
+    {t.key: t for t in (TABLE1, TABLE2, TABLE3, TABLE4_SINGLE, TABLE4_MULTI, TABLE5, OPENFEDLLM_DATASETS)}
+)
 CLAIMS: Mapping[str, Claim] = MappingProxyType({c.id: c for c in (*_CLAIMS2,)})
 
 # How the papers write the methods; our tables use the same names, so that rows meet.
@@ -64,6 +69,10 @@ __all__ = [
     "SETTINGS",
     "TABLE1",
     "TABLE2",
+    "TABLE3",
+    "TABLE4_MULTI",
+    "TABLE4_SINGLE",
+    "TABLE5",
     "TABLE7",
     "TABLES",
     "Claim",
