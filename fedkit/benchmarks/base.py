@@ -1,0 +1,162 @@
+"""What a benchmark is: where its items are, how a model answers them, and how answers become numbers.
+
+The three are apart so that answers, which cost most, are kept and can be rated by another judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..judge import Judge
+    from ..models import Loaded
+    from ..profiles import EvalSpec, Profile
+
+Item = dict[str, Any]  # plain data, so that it can be hashed and kept
+Answer = Any  # plain data: a text, two texts, or a dict of them
+
+NO_JUDGE = "none"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where items come from: as a `Session` looks for data. `limit`: at most so many items, spread over groups."""
+
+    profile: Profile
+    data_dir: Path | None = None
+    offline: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is examined: a loaded model with its adapter, the template it was trained with, and how it answers."""
+
+    loaded: Loaded
+    template: str
+    evaluation: EvalSpec
+    seed: int = 0
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number. `value` is None where nothing could be rated; low and high bound it at 95 % over the items.
+
+    `count` items were rated, `unrated` were not and count for nothing. `judge` is "none" for a measurement. `note`
+    says what a reader must know (prompts that were cut, a value near chance).
+    """
+
+    value: float | None
+    count: int
+    unrated: int = 0
+    low: float | None = None
+    high: float | None = None
+    judge: str = NO_JUDGE
+    note: str = ""
+    chance: float | None = field(default=None, compare=False)  # what guessing gives
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark: its items, its answers, its scores by the name of a part (e.g. "turn 1").
+
+    items(place, dataset) -> items; answer(subject, items) -> one answer an item, plain data; score(items, answers,
+    judge) -> part -> Score. `sources` are the raw sources that it may read.
+    """
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+    items: Callable[[Place, str], list[Item]]
+    answer: Callable[[Subject, Sequence[Item]], list[Answer]]
+    score: Callable[[Sequence[Item], Sequence[Answer], Judge], dict[str, Score]]
+    judged: bool = True
+
+
+def records(name: str, place: Place) -> list[Any]:
+    """All raw records of a source: local files, else the embedded world where the profile is embedded, else the Hub."""
+    from ..sources import load_raw
+
+    _, found = load_raw(name, data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
+    return list(found)
+
+
+def checked(raw: Any, number: int, name: str) -> Item:
+    """A record with the fields of its source; `FedkitError` names what is wrong with it: a benchmark drops nothing."""
+    from ..builders.checks import fault
+    from ..errors import FedkitError
+    from ..sources import get_source
+
+    why = fault(raw, get_source(name).fields)
+    if why is not None:
+        raise FedkitError(f"record {number} of {name} is malformed ({why}); mend it or fetch the file anew")
+    return dict(raw)
+
+
+def spread(items: Sequence[Item], limit: int | None, group: Callable[[Item], Hashable]) -> list[Item]:
+    """At most `limit` items, one of each group in turn, in their own order."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    places: dict[Hashable, list[int]] = {}
+    for i, item in enumerate(items):
+        places.setdefault(group(item), []).append(i)
+    turns = sorted((turn, i) for own in places.values() for turn, i in enumerate(own))
+    return [items[i] for i in sorted(i for _, i in turns[:limit])]
+
+
+def rated(values: Iterable[float | None], judge: str, note: str = "") -> Score:
+    """The mean of ratings, with Student's interval over the items; None are unrated."""
+    from ..report import interval
+
+    every = list(values)
+    known = [value for value in every if value is not None]
+    if not known:
+        return Score(None, 0, len(every), judge=judge, note=note)
+    value, low, high = interval(known)
+    return Score(value, len(known), len(every) - len(known), low, high, judge, note)
+
+
+def share(passed: Iterable[bool], note: str = "", chance: float | None = None, judge: str = NO_JUDGE) -> Score:
+    """The share of true values, with Wilson's interval."""
+    every = [bool(value) for value in passed]
+    if not every:
+        return Score(None, 0, judge=judge, note=note, chance=chance)
+    low, high = wilson(sum(every), len(every))
+    return Score(sum(every) / len(every), len(every), 0, low, high, judge, note, chance)
+
+
+def wilson(passed: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson 1927), which stays within 0 and 1 also near its ends.
+
+    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    p = passed / count
+    middle, half = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    bottom = 1 + z * z / count
+    low, high = (middle - half) / bottom, (middle + half) / bottom
+    return low if passed else 0.0, high if passed < count else 1.0  # exactly, which rounding would miss
+
+
+def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None) -> list[str]:
+    """The model's answers to whole prompts by the subject's settings; `temperature` takes the place of its own."""
+    from ..generation import generate
+
+    spec = subject.evaluation
+    return generate(
+        subject.loaded.model,
+        subject.loaded.tokenizer,
+        prompts,
+        max_new_tokens=spec.max_new_tokens,
+        batch_size=spec.batch_size,
+        temperature=spec.temperature if temperature is None else temperature,
+        seed=subject.seed,
+        progress=subject.progress,
+    )

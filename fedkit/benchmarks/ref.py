@@ -1,0 +1,46 @@
+"""Ref: answers to held-out questions graded against a reference answer (FedLLM-Bench, section 3.4 and Figure 8).
+
+The paper's judge is GPT-4 (Ref-GPT4). The questions are those of the suite's dataset; see `builders.questions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..prompts import get_template
+from .base import Benchmark, Item, Place, Score, Subject, ask, rated, spread
+
+if TYPE_CHECKING:
+    from ..judge import Judge
+
+
+def items(place: Place, dataset: str) -> list[Item]:
+    """The Ref questions of a federated dataset: id, language, instruction, reference."""
+    from ..builders import questions
+
+    found = questions(dataset, place.profile, data_dir=place.data_dir, offline=place.offline)
+    return spread([asdict(question) for question in found], place.limit, lambda item: item["language"])
+
+
+def answer(subject: Subject, asked: Sequence[Item]) -> list[str]:
+    """One answer a question, asked in the template's form for its language."""
+    form = get_template(subject.template)
+    return ask(subject, [form.prompt(item["instruction"], item["language"]) for item in asked])
+
+
+def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+    """`score` over all questions, and `<language>` for each language."""
+    from ..judges import rate_all, ref_item
+
+    made = [ref_item(i["instruction"], text, i["reference"], i["id"]) for i, text in zip(asked, answers, strict=True)]
+    values = rate_all(judge, made)
+    found = {"score": rated(values, judge.name)}
+    for code in sorted({item["language"] for item in asked}):
+        own = [value for value, item in zip(values, asked, strict=True) if item["language"] == code]
+        found[code] = rated(own, judge.name)
+    return found
+
+
+REF = Benchmark("ref", "Ref", ("aya_test", "chatbot_test", "wildchat_test"), items, answer, score)
