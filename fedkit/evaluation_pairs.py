@@ -82,33 +82,41 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def pair_rewards(
-    loaded: Loaded,
-    policy: State,
-    reference: State,
-    pairs: Sequence[Mapping[str, Any]],
-    *,
-    template: str,
-    max_length: int,
-    beta: float = 0.1,
-    batch_size: int = 16,
-) -> PairRewards:
-    """Rewards of `pairs` (instruction, chosen, rejected, language) under an adapter, against a reference adapter.
+class PairScorer:
+    """Held-out pairs (instruction, chosen, rejected, language), scored once by the reference adapter.
 
-    Both are scored in the very same batches. Leaves `policy` in the model. Pairs are cut and skipped as in training.
+    Pairs are cut and skipped as in training. `FedkitError` where none can be read.
     """
-    from .models import set_adapter_state
-    from .prompts import get_template
-    from .prompts_pairs import encode_pairs
 
-    encoded = encode_pairs(loaded.tokenizer, get_template(template), pairs, max_length, where="held-out pairs")
-    rows = [encoded[i] for i in range(len(encoded))]
-    logps = []
-    for state in (reference, policy):
-        set_adapter_state(loaded.model, state)
-        logps.append(pair_logps(loaded, rows, batch_size))
-    chosen, rejected = (beta * (logps[1] - logps[0])).T
-    return PairRewards(chosen, rejected, encoded.skipped)
+    def __init__(
+        self,
+        loaded: Loaded,
+        reference: State,
+        pairs: Sequence[Mapping[str, Any]],
+        *,
+        template: str,
+        max_length: int,
+        batch_size: int = 16,
+    ) -> None:
+        from .prompts import get_template
+        from .prompts_pairs import encode_pairs
+
+        encoded = encode_pairs(loaded.tokenizer, get_template(template), pairs, max_length, where="held-out pairs")
+        self.loaded, self.batch_size, self.skipped = loaded, batch_size, encoded.skipped
+        self.rows = [encoded[i] for i in range(len(encoded))]
+        self.reference = self.logps(reference)
+
+    def logps(self, state: State) -> np.ndarray:
+        """log p of chosen and rejected answers under an adapter, which stays in the model: float64 (pairs, 2)."""
+        from .models import set_adapter_state
+
+        set_adapter_state(self.loaded.model, state)
+        return pair_logps(self.loaded, self.rows, self.batch_size)
+
+    def rewards(self, policy: State, beta: float = 0.1) -> PairRewards:
+        """Rewards under an adapter, scored in the very batches of the reference."""
+        chosen, rejected = (beta * (self.logps(policy) - self.reference)).T
+        return PairRewards(chosen, rejected, self.skipped)
 
 
 def pair_logps(loaded: Loaded, rows: Sequence[Mapping[str, list[int]]], batch_size: int = 16) -> np.ndarray:

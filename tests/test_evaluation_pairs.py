@@ -10,7 +10,7 @@ from core_tools import random_state
 from pair_tools import make_pairs
 
 from fedkit.errors import FedkitError
-from fedkit.evaluation_pairs import PairRewards, hold_out, pair_rewards
+from fedkit.evaluation_pairs import PairRewards, PairScorer, hold_out
 from fedkit.federated import FederatedDataset
 from fedkit.models import adapter_state, set_adapter_state
 from fedkit.prompts import encode_prompt, get_template
@@ -34,8 +34,8 @@ def test_rewards_are_beta_times_the_log_ratios(plain, tiny_loaded, monkeypatch):
     monkeypatch.setattr("fedkit.losses.has_plain_head", lambda model: plain)
     records = make_pairs([4, 5]).table.to_pylist()
     policy, reference = random_state(tiny_loaded.model, 1), random_state(tiny_loaded.model, 2)
-    settings = {"template": "alpaca", "max_length": 500, "beta": 0.3}
-    found = pair_rewards(tiny_loaded, policy, reference, records, batch_size=4, **settings)
+    scorer = PairScorer(tiny_loaded, reference, records, template="alpaca", max_length=500, batch_size=4)
+    found = scorer.rewards(policy, beta=0.3)
     assert all(torch.equal(t, policy[name]) for name, t in adapter_state(tiny_loaded.model).items())
     for side, rewards in (("chosen", found.chosen), ("rejected", found.rejected)):
         wanted = [
@@ -49,7 +49,7 @@ def test_rewards_are_beta_times_the_log_ratios(plain, tiny_loaded, monkeypatch):
 def test_a_policy_that_is_the_reference_ties_on_every_pair(tiny_loaded):
     state = random_state(tiny_loaded.model, 1)
     records = make_pairs([6]).table.to_pylist()
-    found = pair_rewards(tiny_loaded, state, state, records, template="alpaca", max_length=500)
+    found = PairScorer(tiny_loaded, state, records, template="alpaca", max_length=500).rewards(state)
     assert (found.margins == 0).all()
     assert found.summary() | {"low": 0, "high": 0} == {
         "accuracy": 0.0, "low": 0, "high": 0, "margin": 0.0, "ties": 6, "pairs": 6, "skipped": 0,
