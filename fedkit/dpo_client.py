@@ -71,7 +71,7 @@ class DPOClient(LoraClient):
 
     A client reports `margin`, the mean over its steps of beta times the bracket above, and `accuracy`, the share of
     pairs with a margin above 0. At the start every margin is 0, which counts as wrong, as in TRL. With `keep` off the
-    reference is computed anew in every round, as a measure of what keeping saves.
+    reference is computed anew for every batch, as a trainer alone would: a measure of what keeping saves.
     """
 
     task = "dpo"
@@ -115,10 +115,8 @@ class DPOClient(LoraClient):
         """
         encoded, order = self.encoded(client), self.order(client, round)
         place = self.dataset.position(client)
-        if not self.keep:
-            self._reference = ReferenceLogps(None)
         kept = self._reference.get(place, len(encoded))
-        if self._fill(kept, encoded, order):
+        if self._fill(kept, encoded, order) and self.keep:
             self._reference.save(place)
         names = ("ref_chosen_logps", "ref_rejected_logps")
         return [encoded[i] | dict(zip(names, kept[i].tolist(), strict=True)) for i in order]
@@ -131,7 +129,8 @@ class DPOClient(LoraClient):
         """
         size, found = self.spec.batch_size, False
         for start in range(0, len(order), size):
-            new = [i for i in dict.fromkeys(order[start : start + size]) if np.isnan(kept[i, 0])]
+            drawn = dict.fromkeys(order[start : start + size])
+            new = [i for i in drawn if not self.keep or np.isnan(kept[i, 0])]
             if not new:
                 continue
             if not found:

@@ -36,7 +36,9 @@ MINI_DATASETS = {
     "fed_aya": DatasetSpec(MINI, minimum=20, raw_records=4000),
     "fed_chatbot_it": DatasetSpec(replace(MINI, local_steps=5), minimum=10, test_questions=50),
     "fed_chatbot_pa": DatasetSpec(
-        replace(MINI, local_steps=5, dynamic_epochs=0.25, task="dpo"), minimum=5, test_questions=50
+        replace(MINI, local_steps=5, dynamic_epochs=0.25, task="dpo", lr_first=3e-4, lr_last=3e-5),
+        minimum=5,
+        test_questions=50,
     ),
     "fed_wildchat": DatasetSpec(MINI, minimum=20, test_questions=50),
     "fed_wildchat_multi": DatasetSpec(
