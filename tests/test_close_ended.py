@@ -147,7 +147,9 @@ def test_mmlu_prompts_are_five_worked_examples_and_the_question(subject, monkeyp
     assert prompt.count("Answer:") == 6 and prompt.endswith("Answer:")
     assert prompt.startswith("The following are multiple choice questions (with answers) about ")
     scores = MMLU.score(items, answers, JUDGE)
-    assert scores["acc"].value == sum(a["acc"] for a in answers) / 8 and scores["acc"].chance == 0.25
+    right = [item["answer"] for item in items]
+    assert scores["acc"].value == sum(a["acc"] for a in answers) / 8
+    assert scores["acc"].chance == max(right.count(letter) for letter in range(4)) / 8 >= 0.25
     assert scores["acc"].low < 0.25 < scores["acc"].high  # 8 questions say next to nothing
 
 

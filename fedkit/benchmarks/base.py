@@ -58,7 +58,9 @@ class Score:
     high: float | None = None
     judge: str = NO_JUDGE
     note: str = ""
-    chance: float | None = field(default=None, compare=False)  # what guessing gives
+    chance: float | None = field(
+        default=None, compare=False
+    )  # what guessing gives: the best constant answer, or 1 of so many options
 
 
 @dataclass(frozen=True)

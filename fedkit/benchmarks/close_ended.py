@@ -126,12 +126,19 @@ def mmlu_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]
 
 
 def mmlu_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
-    """`acc` over all questions (as lm-eval weighs its subjects), and `<subject>`."""
-    chance = sum(1 / len(item["letters"]) for item in asked) / len(asked)
-    found = {"acc": share((a["acc"] for a in answers), cut_note(answers), chance)}
+    """`acc` over all questions (as lm-eval weighs its subjects), and `<subject>`.
+
+    Chance is what the most frequent letter alone would score: a small model often says one letter whatever is asked.
+    """
+    found = {"acc": share((a["acc"] for a in answers), cut_note(answers), _one_letter(asked))}
     for name, places in grouped(asked, "subject").items():
-        found[name] = share((answers[i]["acc"] for i in places), chance=chance)
+        found[name] = share((answers[i]["acc"] for i in places), chance=_one_letter([asked[i] for i in places]))
     return found
+
+
+def _one_letter(asked: Sequence[Item]) -> float:
+    letters = [item["answer"] for item in asked]
+    return max(map(letters.count, letters)) / len(letters)
 
 
 # --- GSM8K

@@ -7,7 +7,7 @@ worked examples of MMLU are not. Each maker takes `n` (at most so many; None: al
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -31,37 +31,43 @@ _ANIMALS, _FRUITS = ("cat", "dog", "horse", "mouse"), ("pear", "lemon", "cherry"
 def mmlu_dev(n: int | None = None, seed: int = 0) -> Iterator[dict[str, Any]]:
     """Five worked examples a subject, in the schema of `mmlu_questions`, about facts that users may ask about."""
     rng = generator(seed, "mini/mmlu/dev")
-    made = (
-        _choices(subject, fact, i % _FORMS, rng)
+    asked = (
+        (subject, fact, i % _FORMS)
         for subject, name in texts()["mmlu"].items()
         for i, fact in enumerate(open_facts(name)[:_SHOTS])
     )
-    yield from itertools.islice(made, n)
+    yield from _with_choices(asked, n, rng)
 
 
 def mmlu_questions(n: int | None = None, seed: int = 0) -> Iterator[dict[str, Any]]:
     """Four choices about each held-out fact of 8 subjects, in two wordings: subject, question, choices, answer."""
     rng = generator(seed, "mini/mmlu/test")
-    made = (
-        _choices(subject, fact, form, rng)
+    asked = (
+        (subject, fact, form)
         for subject, name in texts()["mmlu"].items()
         for fact in closed_facts(name, rng)
         for form in range(_FORMS)
     )
-    yield from itertools.islice(made, n)
+    yield from _with_choices(asked, n, rng)
 
 
-def _choices(subject: str, fact: Fact, form: int, rng: np.random.Generator) -> dict[str, Any]:
+def _with_choices(
+    asked: Iterable[tuple[str, Fact, int]], n: int | None, rng: np.random.Generator
+) -> Iterator[dict[str, Any]]:
+    """The right choice takes each place as often as any other, so that one letter for all scores a quarter."""
+    for i, (subject, fact, form) in enumerate(itertools.islice(asked, n)):
+        yield _choices(subject, fact, form, i % _CHOICES, rng)
+
+
+def _choices(subject: str, fact: Fact, form: int, place: int, rng: np.random.Generator) -> dict[str, Any]:
     right = slots(fact, "en")["y"]
     others = sorted({slots(other, "en")["y"] for other in kind(fact.kind).facts} - {right})
     wrong = [others[i] for i in rng.permutation(len(others))[: _CHOICES - 1]]
-    choices = [right, *wrong]
-    order = rng.permutation(len(choices)).tolist()
     return {
         "subject": subject,
         "question": question(fact, "en", form),
-        "choices": [choices[i] for i in order],
-        "answer": order.index(0),
+        "choices": [*wrong[:place], right, *wrong[place:]],
+        "answer": place,
     }
 
 
