@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "algorithms": ("ALGORITHMS", "Algorithm", "make_algorithm"),
     "aggregators": ("RunningMean",),
+    "benchmarks": ("BENCHMARKS", "SUITES", "evaluate"),
     "builders": ("BUILDERS", "Built", "build"),
     "claims": ("judge_claim",),
     "client": ("SFTClient",),

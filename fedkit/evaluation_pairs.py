@@ -15,6 +15,7 @@ import numpy as np
 
 from .errors import FedkitError
 from .federated import FederatedDataset
+from .intervals import wilson
 
 if TYPE_CHECKING:
     from .models import Loaded, State
@@ -38,14 +39,12 @@ class PairRewards:
 
         A tie (a margin of exactly 0, as all are before training) counts as wrong.
         """
-        from .analysis.preference import wilson
-
         right, n = int((self.margins > 0).sum()), len(self.margins)
-        (low,), (high,) = wilson(np.array([right]), np.array([n]), confidence)
+        low, high = wilson(right, n, confidence)
         return {
             "accuracy": right / n,
-            "low": float(low),
-            "high": float(high),
+            "low": low,
+            "high": high,
             "margin": float(self.margins.mean()),
             "ties": int((self.margins == 0).sum()),
             "pairs": n,

@@ -15,6 +15,7 @@ import numpy as np
 from . import paper
 from .atomic import new_file
 from .errors import FedkitError
+from .intervals import interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,24 +38,6 @@ __all__ = [
     "write_claims",
     "write_text",
 ]
-
-
-def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float | None, float | None]:
-    """Mean and Student's t interval of independent values (one a seed): (mean, low, high).
-
-    mean -+ t((1 + confidence) / 2, n - 1) s / sqrt(n), with s the sample deviation. One value has no interval:
-    (value, None, None).
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise FedkitError(f"an interval needs a list of finite numbers, one a seed; got {values!r}")
-    mean = float(array.mean())
-    if array.size == 1:
-        return mean, None, None
-    from scipy import stats
-
-    half = float(stats.t.ppf((1 + confidence) / 2, array.size - 1) * array.std(ddof=1) / np.sqrt(array.size))
-    return mean, mean - half, mean + half
 
 
 class ResultsTable:

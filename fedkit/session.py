@@ -62,11 +62,10 @@ class Session:
         Records whose instruction is one of the dataset's Ref questions are left out (`held_out`), so that none is
         trained on.
         """
-        from .builders import build
-        from .builders.questions import has_questions
+        from .builders import build, held_out
 
-        if has_questions(name) and self.profile.dataset(name).test_questions and "held_out" not in params:
-            params["held_out"] = tuple(q.instruction for q in self.questions(name))
+        if "held_out" not in params:
+            params |= held_out(name, self.profile, data_dir=self.data_dir, offline=self.offline)
         key = (name, partition, seed, tuple(sorted(params.items())))
         if key not in self._built:
             self._built[key] = build(

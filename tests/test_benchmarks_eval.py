@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedkit.benchmarks import BENCHMARKS, SUITES, Column, Place, Subject, Suite, evaluate, wilson
+from fedkit.benchmarks import BENCHMARKS, SUITES, Column, Place, Subject, Suite, evaluate
 from fedkit.benchmarks.base import Benchmark, rated, share
 from fedkit.benchmarks.mt_bench import MT_BENCH, TEMPERATURES, judge_items, temperature
 from fedkit.errors import FedkitError
@@ -79,14 +79,6 @@ def test_conversations_out_of_order_are_refused():
 
 
 # --- numbers
-
-
-def test_wilson_is_statsmodels_formula_at_known_points():
-    """Wilson 1927 for 95 %: 8 of 10 gives 0.490 to 0.943; none of 10 gives 0 to z^2 / (n + z^2)."""
-    assert wilson(8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
-    z2 = 1.959963984540054**2
-    assert wilson(0, 10) == (0.0, pytest.approx(z2 / (10 + z2)))
-    assert wilson(10, 10) == (pytest.approx(10 / (10 + z2)), 1.0)
 
 
 def test_unrated_answers_are_counted_and_score_nothing():

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.optimize import brentq
 
-from fedkit.analysis.preference import answer_lengths, length_preference, quality_preference, wilson
+from fedkit.analysis.preference import answer_lengths, length_preference, quality_preference
 from fedkit.analysis.texts import Texts
 from fedkit.errors import FedkitError
 
@@ -45,17 +44,6 @@ def test_only_strictly_longer_counts_and_ties_are_shown():
     assert frame.loc["r", ["pairs", "longer", "ties", "shorter"]].tolist() == [1, 0, 1, 0]
     np.testing.assert_allclose(frame["share"], [1 / 3, 2 / 3, 0])
     assert (frame["low"] <= frame["share"]).all() and (frame["share"] <= frame["high"]).all()
-
-
-@pytest.mark.parametrize(("hits", "total"), [(0, 5), (3, 5), (5, 5), (40, 60)])
-def test_wilson_solves_its_equation(hits, total):
-    """The ends are where the score test's statistic is z: |share - p| = z sqrt(p (1 - p) / total)."""
-    low, high = (float(x[0]) for x in wilson(np.array([hits]), np.array([total])))
-    z, share = stats.norm.ppf(0.975), hits / total
-    score = lambda p: (share - p) ** 2 - z**2 * p * (1 - p) / total  # noqa: E731
-    expected_low = 0.0 if hits == 0 else brentq(score, 1e-12, share - 1e-9)
-    expected_high = 1.0 if hits == total else brentq(score, share + 1e-9, 1 - 1e-12)
-    assert low == pytest.approx(expected_low, abs=1e-6) and high == pytest.approx(expected_high, abs=1e-6)
 
 
 def test_quality_preference_is_the_mean_difference_with_a_t_interval():

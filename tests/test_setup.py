@@ -43,7 +43,8 @@ def test_lock_pins_everything_to_public_versions():
 
 def test_lock_holds_every_requirement_within_its_range():
     lock = requirements(lock_lines())
-    wanted = requirements(PROJECT["dependencies"]) | requirements(PROJECT["optional-dependencies"]["dev"])
+    extras = PROJECT["optional-dependencies"]
+    wanted = requirements(PROJECT["dependencies"]) | requirements(extras["dev"]) | requirements(extras["flower"])
     assert set(lock) >= set(wanted) and FIXED | DEVELOPMENT <= set(lock)
     assert FIXED <= set(requirements(PROJECT["dependencies"]))
     for name, requirement in wanted.items():
@@ -98,7 +99,7 @@ def test_conda_environment_is_in_step():
     (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     assert conda == [f"python{PROJECT['requires-python']}", "pip"]
     # This package with its own ranges, held to the lock: nothing is written twice, so nothing can drift.
-    assert pip == ["-c requirements.lock", "-e .[dev]"]
+    assert pip == ["-c requirements.lock", "-e .[dev,flower]"]
     assert environment["name"] == PROJECT["name"]
 
 

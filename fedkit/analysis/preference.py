@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FedkitError
+from ..intervals import wilson
 from .lengths import token_counts
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def length_preference(texts: Texts, tokenizer: Any, *, confidence: float = 0.95)
         name: np.bincount(texts.owner, weights=at, minlength=len(texts.clients)).astype(np.int64)
         for name, at in (("longer", chosen > rejected), ("ties", chosen == rejected), ("shorter", chosen < rejected))
     }
-    low, high = wilson(count["longer"], texts.sizes, confidence)
+    ends = [wilson(hits, total, confidence) for hits, total in zip(count["longer"], texts.sizes, strict=True)]
+    low, high = np.array(ends).reshape(-1, 2).T
     share = count["longer"] / texts.sizes
     return pd.DataFrame(
         {"client": texts.clients, "pairs": texts.sizes, **count, "share": share, "low": low, "high": high}
@@ -67,15 +69,3 @@ def quality_preference(
     half = wide * frame["sd"].to_numpy() / np.sqrt(np.maximum(known, 1))
     frame = frame.rename(columns={"records": "pairs", "mean": "difference"}).drop(columns="sd")
     return frame.assign(low=frame["difference"] - half, high=frame["difference"] + half)
-
-
-def wilson(hits: np.ndarray, total: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval (1927): all p with |hits / total - p| <= z sqrt(p (1 - p) / total), by scipy.
-
-    `hits`, `total`: int (clients,); two of float64 (clients,).
-    """
-    from scipy.stats import binomtest
-
-    tests = (binomtest(int(k), int(n)) for k, n in zip(hits, total, strict=True))
-    ends = [test.proportion_ci(confidence, method="wilson") for test in tests]
-    return np.array([end.low for end in ends]), np.array([end.high for end in ends])

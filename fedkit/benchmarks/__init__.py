@@ -5,7 +5,7 @@ A benchmark is one file and a line in `suites.BENCHMARKS`; a table's columns are
 
 from __future__ import annotations
 
-from .base import Benchmark, Place, Score, Subject, wilson
+from .base import Benchmark, Place, Score, Subject
 from .evaluate import evaluate
 from .rows import Row
 from .suites import BENCHMARKS, SUITES, Column, Suite, get_suite
@@ -22,5 +22,4 @@ __all__ = [
     "Suite",
     "evaluate",
     "get_suite",
-    "wilson",
 ]

@@ -5,11 +5,12 @@ The three are apart so that answers, which cost most, are kept and can be rated 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..intervals import interval, wilson
 
 if TYPE_CHECKING:
     from ..judge import Judge
@@ -113,8 +114,6 @@ def spread(items: Sequence[Item], limit: int | None, group: Callable[[Item], Has
 
 def rated(values: Iterable[float | None], judge: str, note: str = "") -> Score:
     """The mean of ratings, with Student's interval over the items; None are unrated."""
-    from ..report import interval
-
     every = list(values)
     known = [value for value in every if value is not None]
     if not known:
@@ -130,21 +129,6 @@ def share(passed: Iterable[bool], note: str = "", chance: float | None = None, j
         return Score(None, 0, judge=judge, note=note, chance=chance)
     low, high = wilson(sum(every), len(every))
     return Score(sum(every) / len(every), len(every), 0, low, high, judge, note, chance)
-
-
-def wilson(passed: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927), which stays within 0 and 1 also near its ends.
-
-    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).
-    """
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + confidence) / 2))
-    p = passed / count
-    middle, half = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    bottom = 1 + z * z / count
-    low, high = (middle - half) / bottom, (middle + half) / bottom
-    return low if passed else 0.0, high if passed < count else 1.0  # exactly, which rounding would miss
 
 
 def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FedkitError
+from ..intervals import wilson
 
 if TYPE_CHECKING:
     from ..models import Loaded
@@ -114,11 +115,7 @@ def _best_threshold(inside: np.ndarray, outside: np.ndarray) -> float:
 
 
 def _proportion(told: np.ndarray) -> tuple[float, float, float]:
-    from scipy.stats import binomtest
-
-    found = binomtest(int(told.sum()), len(told))
-    limits = found.proportion_ci(method="wilson")
-    return float(found.statistic), float(limits.low), float(limits.high)
+    return (float(told.mean()), *wilson(told.sum(), len(told)))
 
 
 def _shared(encoded: Encoded) -> int:

@@ -16,7 +16,7 @@ from .aya import AYA
 from .chats import CHATBOT, WILDCHAT
 from .question import Question, QuestionSet
 
-__all__ = ["QUESTION_SETS", "Question", "QuestionSet", "has_questions", "question_source", "questions"]
+__all__ = ["QUESTION_SETS", "Question", "QuestionSet", "question_source", "questions"]
 
 QUESTION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
     {
@@ -27,11 +27,6 @@ QUESTION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
         "fed_wildchat_multi": WILDCHAT,
     }
 )
-
-
-def has_questions(name: str) -> bool:
-    """Whether a federated dataset has Ref questions."""
-    return name in QUESTION_SETS
 
 
 def _set(name: str) -> QuestionSet:
