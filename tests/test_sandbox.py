@@ -14,7 +14,7 @@ import pytest
 from hostile_programs import PROGRAMS, TESTS
 
 from fedkit.errors import FedkitError
-from fedkit.sandbox import BACKENDS, Limits, backends, guest, run_python, which_sandbox
+from fedkit.sandbox import BACKENDS, Limits, backends, guest, require_sandbox, run_python, which_sandbox
 
 LIMITS = Limits(wall_seconds=60.0, cpu_seconds=1, memory_bytes=256 * 2**20)
 
@@ -200,6 +200,15 @@ def test_without_a_sandbox_nothing_runs(monkeypatch):
         run_python("x = 1", "assert True")
     with pytest.raises(FedkitError, match="unshare is not installed"):
         run_python("x = 1", "assert True", sandbox="unshare")
+    with pytest.raises(FedkitError, match="not run.*bubblewrap is not installed.*apt-get install bubblewrap"):
+        require_sandbox()
+
+
+def test_a_sandbox_can_be_asked_for_before_the_work(sandbox):
+    require_sandbox()
+    require_sandbox(sandbox)
+    with pytest.raises(FedkitError, match="unknown sandbox 'jail'"):
+        require_sandbox("jail")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .backends import BACKENDS, which_sandbox
 from .limits import Limits, Outcome
-from .run import run_python
+from .run import require_sandbox, run_python
 
-__all__ = ["BACKENDS", "Limits", "Outcome", "run_python", "which_sandbox"]
+__all__ = ["BACKENDS", "Limits", "Outcome", "require_sandbox", "run_python", "which_sandbox"]

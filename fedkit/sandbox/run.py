@@ -72,6 +72,14 @@ def run_python(program: str, tests: str, *, limits: Limits = DEFAULT, sandbox: s
     return Outcome(reason == "passed", reason, seconds, printed.decode("utf-8", "replace"))
 
 
+def require_sandbox(sandbox: str | None = None) -> None:
+    """Make sure of a sandbox before work that ends in one: `FedkitError` names what is missing and the remedy.
+
+    `sandbox`: a name of `BACKENDS`; None asks for any that works.
+    """
+    _chosen(sandbox)
+
+
 def _chosen(sandbox: str | None) -> str:
     if sandbox is not None and sandbox not in backends.BACKENDS:
         raise unknown("sandbox", sandbox, backends.BACKENDS)
