@@ -127,25 +127,15 @@ def pair_logps(loaded: Loaded, rows: Sequence[Mapping[str, list[int]]], batch_si
     from trl.trainer.dpo_trainer import DataCollatorForPreference
 
     from .generation import answering, merged_adapters
-    from .losses import answer_logps, has_plain_head
+    from .losses import answer_logps
 
     model, found = loaded.model, np.zeros((len(rows), 2))
-    score = answer_logps if has_plain_head(model) else _by_logits
     collate = DataCollatorForPreference(pad_token_id=loaded.tokenizer.pad_token_id)
     order = sorted(range(len(rows)), key=lambda i: -sum(map(len, rows[i].values())))
     with answering(model), merged_adapters(model), torch.inference_mode():
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             batch = {k: v.to(loaded.device) for k, v in collate([dict(rows[i]) for i in places]).items()}
-            logps = score(model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
+            logps = answer_logps(model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
             found[places] = torch.stack(logps.chunk(2), dim=1).double().cpu().numpy()
     return found
-
-
-def _by_logits(model: Any, ids: Any, mask: Any, answer: Any) -> Any:
-    """The same from whole logits, for models that transform what their head gives."""
-    import torch
-
-    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-    each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, 1:, None])[..., 0]
-    return (each * answer[:, 1:]).sum(dim=1)

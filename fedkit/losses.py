@@ -1,4 +1,4 @@
-"""The loss on answers, computed only where there is an answer.
+"""Losses and log-probabilities of answers, computed only where there is an answer.
 
 TRL's fused head scores every position of a batch where Triton is absent, prompt and padding included; with short
 answers under a long template that is most of a small model's step. Projecting the answer positions alone gives the
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .prompts import IGNORED
 
-# Attributes by which some architectures transform logits after the head; those keep TRL's own loss.
+# Attributes by which some architectures transform logits after the head; those are asked for all their logits, and
+# trained by TRL's own loss.
 _HEAD_TRANSFORMS = (
     "final_logit_softcapping",
     "logits_soft_cap",
@@ -32,15 +33,27 @@ def has_plain_head(model: Any) -> bool:
     return all(getattr(config, name, None) is None for name in _HEAD_TRANSFORMS)
 
 
+def logits_at(model: Any, keep: Tensor, **inputs: Any) -> Tensor:
+    """Logits in float32 at the kept positions, (kept, vocabulary): the head is a third of a small model's work.
+
+    `model` is a PEFT model, `inputs` are what its forward takes, `keep` is a mask (batch, length - 1). Where a model
+    transforms what its head gives, its logits are computed whole and then picked from.
+    """
+    inputs.setdefault("use_cache", False)
+    if not has_plain_head(model):
+        return model(**inputs).logits[:, :-1][keep].float()
+    base = model.get_base_model()
+    hidden = base.base_model(**inputs).last_hidden_state
+    return base.get_output_embeddings()(hidden[:, :-1][keep]).float()
+
+
 def answer_nll(model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Summed negative log-likelihood of the answer tokens, in nats, and their number.
 
     `model` is a PEFT model; all inputs are (batch, length), labels `IGNORED` outside answers.
     """
-    base = model.get_base_model()
-    hidden = base.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
     mask = labels[:, 1:] != IGNORED
-    logits = base.get_output_embeddings()(hidden[:, :-1][mask]).float()
+    logits = logits_at(model, mask, input_ids=input_ids, attention_mask=attention_mask)
     return torch.nn.functional.cross_entropy(logits, labels[:, 1:][mask], reduction="sum"), mask.sum()
 
 
@@ -49,9 +62,7 @@ def answer_logps(model: Any, input_ids: Tensor, attention_mask: Tensor, answer_m
 
     `model` is a PEFT model; all inputs are (batch, length), `answer_mask` 1 on answer tokens.
     """
-    base = model.get_base_model()
-    hidden = base.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
     mask = answer_mask[:, 1:].bool()
-    logits = base.get_output_embeddings()(hidden[:, :-1][mask]).float()
+    logits = logits_at(model, mask, input_ids=input_ids, attention_mask=attention_mask)
     each = -torch.nn.functional.cross_entropy(logits, input_ids[:, 1:][mask], reduction="none")
     return each.new_zeros(len(input_ids)).index_add(0, mask.nonzero()[:, 0], each)

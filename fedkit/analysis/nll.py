@@ -22,8 +22,6 @@ import numpy as np
 from ..errors import FedkitError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..models import Loaded
 
 Row = tuple[Sequence[int], int]  # token ids, and the index of the first one that is scored (at least 1)
@@ -132,6 +130,7 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
     """The values of one batch, padded at the right: float64 (B,)."""
     import torch
 
+    from ..losses import logits_at
     from ..prompts import IGNORED
 
     width, shared = max(len(ids) for ids, _ in rows), _shared(rows)
@@ -149,22 +148,11 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
     if shared:
         past = loaded.model(input_ids=ids[:1, :shared], use_cache=True, logits_to_keep=1).past_key_values
         past.batch_repeat_interleave(len(rows))
-    logits = _logits(loaded.model, keep, input_ids=ids[:, shared:], attention_mask=mask, past_key_values=past)
+    inputs = {"input_ids": ids[:, shared:], "attention_mask": mask, "past_key_values": past, "use_cache": bool(shared)}
+    logits = logits_at(loaded.model, keep, **inputs)
     loss = torch.nn.functional.cross_entropy(logits, targets[keep], reduction="none")
     sums = torch.zeros(len(rows), dtype=torch.float64)
     return sums.index_add_(0, keep.nonzero()[:, 0].cpu(), loss.double().cpu()).numpy()
-
-
-def _logits(model: Any, keep: Tensor, **inputs: Any) -> Tensor:
-    """Logits in float32 at the kept positions, (kept, V): the head is a third of a small model's work."""
-    from ..losses import has_plain_head
-
-    inputs["use_cache"] = inputs["past_key_values"] is not None
-    if not has_plain_head(model):
-        return model(**inputs).logits[:, :-1][keep].float()
-    base = model.get_base_model()
-    hidden = base.base_model(**inputs).last_hidden_state
-    return base.get_output_embeddings()(hidden[:, :-1][keep]).float()
 
 
 @contextlib.contextmanager
