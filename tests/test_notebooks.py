@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -19,6 +20,7 @@ from fedkit.runner.notebooks import find_notebooks, read_notebook
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 PATHS = sorted([*FOLDER.glob("*.ipynb"), *FOLDER.glob("solutions/*.ipynb")])
+COPIED = 10  # lines in a row
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
@@ -62,6 +64,32 @@ def test_numbers_dependencies_and_products_of_all():
     products = [product for notebook in find_notebooks(FOLDER).values() for product in notebook.products]
     twice = {product for product in products if products.count(product) > 1}
     assert twice <= {"claims.csv"}
+
+
+def test_previous_and_next_are_the_neighbours():
+    """Each first cell links the notebook before it and the one after it, by number."""
+    names = [path.name for path in sorted(FOLDER.glob("*.ipynb"))]
+    for before, name, after in zip([None, *names], names, [*names[1:], None], strict=False):
+        first = "".join(json.loads((FOLDER / name).read_text(encoding="utf-8"))["cells"][0]["source"])
+        back, _, onward = first.partition("Previous:")[2].partition("Next:")
+        for wanted, text in ((before, back), (after, onward)):
+            linked = re.search(r"\]\(([^)]+)\)", text)
+            assert wanted is None or linked[1] == wanted, f"{name}: {wanted} is its neighbour"
+
+
+def test_no_code_is_copied_between_notebooks():
+    """No ten lines of code in a row stand in two notebooks. A solution may repeat the checker of its own notebook."""
+    seen: dict[tuple[str, ...], str] = {}
+    copies = []
+    for path in PATHS:
+        notebook = read_notebook(path)
+        cells = (c for c in notebook.cells if c["cell_type"] == "code" and "parameters" not in notebook.tags(c))
+        lines = [line.strip() for cell in cells for line in notebook.source(cell).splitlines() if line.strip()]
+        for i in range(len(lines) - COPIED + 1):
+            first = seen.setdefault(tuple(lines[i : i + COPIED]), path.name)
+            if first[:2] != path.name[:2]:
+                copies.append(f"{first} and {path.name}: {lines[i]}")
+    assert not copies
 
 
 def test_the_checks_see_faults(tmp_path):
