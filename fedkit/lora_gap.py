@@ -5,7 +5,8 @@ together is mean(B A). The difference is the covariance of B and A over the clie
 
     mean(B_k A_k) - mean(B) mean(A) = mean((B_k - mean(B)) (A_k - mean(A))),
 
-which vanishes where all A_k, or all B_k, are the same (Sun et al. 2024, FFA-LoRA, keep A fixed for that reason).
+which vanishes where all A_k, or all B_k, are the same, and otherwise only by chance (Sun et al. 2024, FFA-LoRA, keep A
+fixed for that reason).
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from .algorithms.ffa_lora import LORA_A
 from .errors import FedkitError
 
 
-def averaging_gap(states: Sequence[State], weights: Sequence[float] | None = None) -> float:
+def averaging_gap(
+    states: Sequence[State], weights: Sequence[float] | None = None, *, start: State | None = None
+) -> float:
     """|| mean(B_k A_k) - mean(B) mean(A) || / || mean(B_k A_k) ||, Frobenius norms over all layers of the adapter.
 
     `states` are the clients' local adapters of one round, `weights` their shares (default: alike); the scale alpha / r
-    cancels. 0 where every product is zero. `FedkitError` for no adapter, or one that holds no pair of A and B.
+    cancels. With `start`, the adapter at the round's beginning, the divisor is the round's own movement,
+    || mean(B_k A_k) - B A ||, in the place of all that was gathered before it. 0 where the divisor is zero.
+    `FedkitError` for no adapter, or one that holds no pair of A and B.
     """
     shares = torch.tensor([1.0] * len(states) if weights is None else list(weights), dtype=torch.float64)
     names = [name for name in states[0] if LORA_A in name] if states else []
@@ -36,11 +41,12 @@ def averaging_gap(states: Sequence[State], weights: Sequence[float] | None = Non
     shares = shares / shares.sum()
     apart = whole = 0.0
     for name in names:
-        a = torch.stack([s[name].double() for s in states])
-        b = torch.stack([s[name.replace(LORA_A, ".lora_B.")].double() for s in states])
+        other = name.replace(LORA_A, ".lora_B.")
+        a, b = (torch.stack([s[n].double() for s in states]) for n in (name, other))
+        before = start[other].double() @ start[name].double() if start else 0.0
         mean_a, mean_b = torch.tensordot(shares, a, 1), torch.tensordot(shares, b, 1)
         # The covariance, not the difference of two means: exactly zero for equal A, and no digits cancel.
         covariance = torch.tensordot(shares, (b - mean_b) @ (a - mean_a), 1)
         apart += float(covariance.square().sum())
-        whole += float((covariance + mean_b @ mean_a).square().sum())
+        whole += float((covariance + mean_b @ mean_a - before).square().sum())
     return math.sqrt(apart / whole) if whole else 0.0

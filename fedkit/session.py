@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .builders import Built
     from .builders.questions import Question
+    from .judges import JudgeChoice, OpenAIJudge
     from .models import Loaded, State
     from .runs import Run, RunConfig
     from .sources import Located
@@ -31,7 +32,10 @@ SHORT = 1500  # optimizer steps up to which a batch of runs is not worth startin
 
 
 class Session:
-    """One profile, its sources and its results folder (`FedkitError` for an unknown or unwritable one)."""
+    """One profile, its sources and its results folder (`FedkitError` for an unknown or unwritable one).
+
+    judge: who rates answers (`fedkit.judges.JudgeChoice`); None is the offline `ReferenceJudge`.
+    """
 
     def __init__(
         self,
@@ -41,11 +45,13 @@ class Session:
         data_dir: str | Path | None = None,
         offline: bool = False,
         results_dir: str | Path | None = None,
+        judge: JudgeChoice | None = None,
     ) -> None:
         self.profile: Profile = get_profile(profile)
         self.seeds: tuple[int, ...] = tuple(seeds) if seeds else self.profile.seeds
         self.data_dir = Path(data_dir).expanduser().resolve() if data_dir else None
         self.offline = offline
+        self.judge = judge
         self.folder = Path(results_dir) if results_dir else project_root() / "results" / profile
         try:
             for part in ("data", "runs", "tables", "figures"):
@@ -107,8 +113,9 @@ class Session:
     ) -> RunConfig:
         """The configuration of a run: the profile's settings for the dataset, changed by `settings` and `params`.
 
-        `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it. `start`: a
-        finished run of this session whose adapter is the initial one (and the reference of DPO); None: a fresh one.
+        `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it and its defaults,
+        and the configuration holds them all. `start`: a finished run of this session whose adapter is the initial one
+        (and the reference of DPO); None: a fresh one.
         """
         from .algorithms import make_algorithm
         from .models import base_fingerprint
@@ -119,8 +126,8 @@ class Session:
             train = replace(train, **(settings or {}))
         except TypeError as error:
             raise FedkitError(f"unknown training setting ({error}); known: {', '.join(asdict(train))}") from error
-        merged = {**self.profile.algorithms.get(algorithm, {}), **params}
-        make_algorithm(algorithm, **merged)  # refuse early
+        # All hyperparameters, so that one given and the same one left out name the same run. It also refuses early.
+        made = make_algorithm(algorithm, **{**self.profile.params_of(algorithm, dataset.name), **params})
         model = self.profile.model_of(dataset.name)
         return RunConfig(
             dataset=dataset.name,
@@ -129,7 +136,7 @@ class Session:
             model=model,
             train=train,
             seed=self.seeds[0] if seed is None else seed,
-            params=merged,
+            params=asdict(made),
             clients=tuple(clients) if clients is not None else None,
             initial=start.config.hash if start else None,
             base=base_fingerprint(model.name),
@@ -173,12 +180,15 @@ class Session:
         jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
         todo = [c for c in configs if not (self.folder / "runs" / c.hash / "manifest.json").exists()]
         steps = sum(c.train.rounds * c.train.clients_per_round * c.train.local_steps for c in todo)
+        if todo and questions and self.judge:
+            self.judges["ref"].check()  # a missing key is told before anything is trained
         work = functools.partial(
             train_and_rate,
             folder=self.folder,
             data=self.saved(dataset),
             questions=tuple(questions),
             evaluation=self.profile.evaluation,
+            judge=self.judge,
         )
         bar = functools.partial(progress, total=len(configs), desc="runs", unit="run")
         if jobs == 1 or steps <= SHORT:
@@ -198,7 +208,14 @@ class Session:
     def ref(self, run: Run | None, questions: Sequence[Question]) -> pd.DataFrame:
         """Answers of a run's adapter (None: of the untrained base) with ratings; kept beside the run."""
         model = run.config.model if run else self.profile.model
-        return rate(run, questions, model, self.profile.evaluation, self.folder)
+        return rate(run, questions, model, self.profile.evaluation, self.folder, self.judge)
+
+    @functools.cached_property
+    def judges(self) -> dict[str, OpenAIJudge]:
+        """The session's judges by benchmark, their replies kept under `evaluations/`; empty for the offline judge."""
+        from .kept import REPLIES
+
+        return self.judge.judges(self.folder / "evaluations" / REPLIES) if self.judge else {}
 
     def loaded(self, state: State | None = None, *, dataset: str | None = None) -> Loaded:
         """The profile's model carrying an adapter (None: the untrained one, which is the base).

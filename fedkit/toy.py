@@ -1,13 +1,13 @@
 """A federation small enough to draw: quadratic losses in the plane, and any of fedkit's algorithms played on them.
 
 Client k has F_k(w) = (w - c_k)^T H_k (w - c_k) / 2, exact gradients and plain gradient steps, so that paths, resting
-points and control variates have closed forms. The algorithm is the very object that trains adapters: its three
-questions are asked in the order in which the simulation asks them.
+points and control variates have closed forms. The algorithm is the very object that trains adapters: it is asked and
+told what the simulation asks and tells it, in the same order, but for who takes part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -86,6 +86,12 @@ def local_path(client: Quadratic, w: Tensor, steps: int, lr: float) -> Tensor:
     return torch.stack(path)
 
 
+def mean_move(toy: Toy, w: Tensor, steps: int, lr: float = 0.2, weighting: str = "samples") -> Tensor:
+    """The mean of the clients' moves (d,) from w, by hand: what a server of averages gets in a round."""
+    share = toy.weights(weighting)
+    return sum((share[k] * (local_path(c, w, steps, lr)[-1] - w) for k, c in toy.clients.items()), torch.zeros_like(w))
+
+
 def play_round(
     algorithm: Algorithm,
     w: State,
@@ -98,11 +104,12 @@ def play_round(
     round: int = 0,
     weights: Mapping[Hashable, float] | None = None,
     clients: int | None = None,
+    seed: int = 0,
 ) -> tuple[State, ServerState, dict[Hashable, list[State]]]:
     """One round of the clients that `gradients` names: the next adapter, the server's state, each client's path.
 
     `states` holds what clients keep and is changed in place. `weights`: 1 each by default; `clients`: how many the
-    federation has, all of `gradients` by default.
+    federation has, all of `gradients` by default; `seed`: of the noise that an algorithm adds.
     """
     extra = algorithm.broadcast_extra(server, w)
     deltas, uploads, paths = RunningMean(), RunningMean(), {}
@@ -124,13 +131,16 @@ def play_round(
                 rule.on_step(parameters)
             paths[k].append(_copy(parameters))
         local = paths[k][-1]
-        finished = algorithm.finish_client(message, local, states.get(k, {}), steps)
         sent = {name: t for name, t in w.items() if algorithm.sends(name)}
-        deltas.add(subtract({name: local[name] for name in sent}, sent), 1.0 if weights is None else weights[k])
+        delta = subtract({name: local[name] for name in sent}, sent)
+        delta = algorithm.protect(message, delta, seed=seed, client=str(k))
+        finished = algorithm.finish_client(message, local, states.get(k, {}), steps)
+        deltas.add(delta, 1.0 if weights is None else weights[k])
         if finished.upload:
             uploads.add(finished.upload, 1.0)
         states[k] = finished.client_state
-    aggregate = Aggregate(deltas.mean(), uploads.total, deltas.count, clients or len(gradients))
+    count, drawn = clients or len(gradients), len(gradients)
+    aggregate = Aggregate(deltas.mean(), uploads.total, deltas.count, count, drawn, seed, round)
     return *algorithm.server_step(w, aggregate, server), paths
 
 
@@ -149,7 +159,14 @@ class Played:
 
 
 def play(
-    algorithm: Algorithm, toy: Toy, *, rounds: int, steps: int, lr: float = 0.2, start: Tensor | None = None
+    algorithm: Algorithm,
+    toy: Toy,
+    *,
+    rounds: int,
+    steps: int,
+    lr: float = 0.2,
+    start: Tensor | None = None,
+    seed: int = 0,
 ) -> Played:
     """An algorithm on a toy, all clients in every round, weighted as the algorithm has it."""
     w, server, states = {"w": toy.start if start is None else start}, {}, {}
@@ -158,7 +175,7 @@ def play(
     points = [w["w"]]
     for t in range(rounds):
         w, server, paths = play_round(
-            algorithm, w, server, states, gradients, lr=lr, steps=steps, round=t, weights=weights
+            algorithm, w, server, states, gradients, lr=lr, steps=steps, round=t, weights=weights, seed=seed
         )
         points.append(w["w"])
         played.local.append({k: torch.stack([s["w"] for s in path]) for k, path in paths.items()})
@@ -166,3 +183,17 @@ def play(
     played.path = torch.stack(points)
     played.states = {k: s["w"] for k, s in states.items() if s}
     return played
+
+
+def feed(algorithm: Algorithm, deltas: Sequence[float]) -> tuple[Tensor, list[dict[str, float]]]:
+    """The server's step alone, on one weight that starts at 0 and gets these mean updates.
+
+    The weight (rounds + 1,) before the first round and after each, and the server's own numbers after each.
+    """
+    w, server, path, kept = {"w": torch.zeros(1, dtype=torch.float64)}, {}, [0.0], []
+    for t, d in enumerate(deltas):
+        mean = {"w": torch.tensor([float(d)], dtype=torch.float64)}
+        w, server = algorithm.server_step(w, Aggregate(mean, {}, 1, 1, round=t), server)
+        path.append(float(w["w"]))
+        kept.append({slot: float(s["w"]) for slot, s in server.items()})
+    return torch.tensor(path, dtype=torch.float64), kept

@@ -246,6 +246,16 @@ def test_scaffold_variates_of_a_real_run(tiny_loaded, tiny_spec, federation, tmp
         ("fedadagrad", {"beta2": 0.9}, "unknown parameter of fedadagrad 'beta2'; known: beta1, eta, form, tau"),
         ("fedavgm", {"form": "reddi"}, "unknown form of fedavgm 'reddi'; known: hsu, systems"),
         ("ffa_lora", {"r": 8}, "unknown parameter of ffa_lora 'r'; known: none"),
+        ("fedprox", {"mu": -1}, "mu of fedprox is -1.0; it must be finite and at least 0"),
+        ("fedprox", {"mu": float("nan")}, "mu of fedprox is nan; it must be finite and at least 0"),
+        ("fedavgm", {"beta": 1.5}, "beta of fedavgm is 1.5; it must be finite and at least 0 and below 1"),
+        ("fedavgm", {"eta": 0.0}, "eta of fedavgm is 0.0; it must be finite and above 0"),
+        ("fedadagrad", {"eta": -1}, "eta of fedadagrad is -1.0; it must be finite and above 0"),
+        ("fedadam", {"tau": 0}, "tau of fedadam is 0.0; it must be finite and above 0"),
+        ("fedadam", {"beta1": 1.0}, "beta1 of fedadam is 1.0; it must be finite and at least 0 and below 1"),
+        ("fedadam", {"beta2": 1.5}, "beta2 of fedadam is 1.5; it must be finite and at least 0 and at most 1"),
+        ("fedyogi", {"beta2": -0.1}, "beta2 of fedyogi is -0.1; it must be finite and at least 0 and at most 1"),
+        ("fedyogi", {"eta": float("inf")}, "eta of fedyogi is inf; it must be finite and above 0"),
     ],
 )
 def test_a_mistake_is_one_sentence(name, params, message):

@@ -1,8 +1,9 @@
 """The servers' steps: closed forms by hand, limits in which each is another, and Flower's strategies.
 
-Flower 1.42 follows Reddi et al. with two conventions of its own: v starts at 0 where the paper and fedkit have tau^2,
-and FedAdam's eta is scaled by sqrt(1 - b2^(t+1)) / (1 - b1^(t+1)) in round t = 1, 2, ..., which the paper has not. Its
-FedAvgM is Hsu's as it stands. Given the same start and the same scale, all four are equal to fedkit's.
+Flower 1.42 follows Reddi et al. with three conventions of its own: v starts at 0 where the paper and fedkit have tau^2;
+FedAdam's eta is scaled by sqrt(1 - b2^(t+1)) / (1 - b1^(t+1)) in round t = 1, 2, ..., which the paper has not; and its
+mean weighs clients by `num-examples`, where the paper's algorithm 2 and fedkit weigh them alike. Its FedAvgM is Hsu's
+as it stands. Given the same mean, the same start and the same scale, all four are equal to fedkit's.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def test_the_adaptive_ones_rest_where_the_unweighted_mean_does(name):
 
 def flower(monkeypatch, name, **settings):
     """Flower's strategy, its own aggregation replaced by the mean that is handed to it."""
-    pytest.importorskip("flwr", reason="Flower is not installed (extra 'flower')")
+    pytest.importorskip("flwr", reason="Flower is not installed (it is in requirements.lock)")
     from flwr.common import Array, ArrayRecord
     from flwr.serverapp import strategy
 

@@ -155,6 +155,13 @@ def test_the_gap_is_numpys_over_two_layers():
     assert averaging_gap(states, weights) == pytest.approx((apart / whole) ** 0.5, rel=1e-9)
 
 
+def test_the_gap_of_a_rounds_own_movement():
+    """From A = 1, B = 7 the mean product 10 has moved by 3, and 2 of it is lost; from B = 0 both shares are one."""
+    states = [pair([[1.0]], [[2.0]]), pair([[3.0]], [[6.0]])]
+    assert averaging_gap(states, start=pair([[1.0]], [[7.0]])) == pytest.approx(2 / 3, rel=1e-12)
+    assert averaging_gap(states, start=pair([[5.0]], [[0.0]])) == averaging_gap(states)
+
+
 def test_the_gap_is_zero_where_one_factor_is_shared_or_a_client_is_alone():
     made = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 5, generator=made).tolist(), torch.randn(4, 2, generator=made).tolist()

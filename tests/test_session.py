@@ -70,6 +70,28 @@ def test_a_plan_is_the_profiles(session, dataset):
     assert session.plan("fedavg", dataset).seed == SMOKE.seeds[0] and session.plan("fedavg", dataset).clients is None
 
 
+def test_a_plan_names_every_hyperparameter(session, dataset):
+    """A default that is given, one that is left out and a whole number name one run."""
+    left_out, given = session.plan("fedavgm", dataset), session.plan("fedavgm", dataset, beta=0.5, eta=1, form="hsu")
+    assert left_out.params == {"beta": 0.5, "eta": 1.0, "form": "hsu"} and left_out.hash == given.hash
+    assert session.plan("fedavgm", dataset, beta=0.9).hash != given.hash
+    assert session.plan("fedavg", dataset).params == {}
+
+
+def test_a_plan_follows_the_profile_and_its_datasets(session, dataset):
+    """The paper profile trains the published rows: the systems' form, and beta 0.9 for OpenFedLLM alone."""
+    paper = PROFILES["paper"]
+    session.profile = replace(SMOKE, algorithms=paper.algorithms)
+    assert session.plan("fedavgm", dataset).params == {"beta": 0.5, "eta": 1.0, "form": "systems"}
+    assert session.plan("fedavgm", dataset, form="hsu").params["form"] == "hsu"
+    assert {session.plan(n, dataset).params["form"] for n in ("fedadagrad", "fedyogi", "fedadam")} == {"systems"}
+    own = {"fed_aya": replace(SMOKE.dataset("fed_aya"), algorithms=paper.dataset("fingpt").algorithms)}
+    session.profile = replace(session.profile, datasets={**SMOKE.datasets, **own})
+    assert session.plan("fedavgm", dataset).params == {"beta": 0.9, "eta": 1.0, "form": "systems"}
+    assert paper.params_of("fedavgm", "fed_aya") == {"form": "systems"} and paper.params_of("fedavg", "fed_aya") == {}
+    assert all(not PROFILES[name].algorithms for name in ("smoke", "mini", "course"))
+
+
 def test_local_plans_take_about_ten_passes(session, dataset):
     """10 x size / 8 records a round (2 steps of 4), at least one round, at most the federation's 2."""
     rounds = {client: session.plan_local(dataset, client).train.rounds for client in dataset.clients}

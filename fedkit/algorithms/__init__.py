@@ -30,7 +30,7 @@ ALGORITHMS: Mapping[str, type[Algorithm]] = types.MappingProxyType(
 
 
 def make_algorithm(name: str, **params: Any) -> Algorithm:
-    """An algorithm with its hyperparameters; `FedkitError` for an unknown name, parameter or a wrong type."""
+    """An algorithm with its hyperparameters; `FedkitError` for an unknown name or parameter, a wrong type or range."""
     if name not in ALGORITHMS:
         raise unknown("algorithm", name, ALGORITHMS)
     cls = ALGORITHMS[name]
@@ -47,7 +47,7 @@ def make_algorithm(name: str, **params: Any) -> Algorithm:
         )
         if not fits:
             raise FedkitError(f"parameter {key} of {name} takes a {wanted.__name__}, got {value!r}")
-    return cls(**params)
+    return cls(**{key: float(value) if known[key] is float else value for key, value in params.items()})
 
 
 __all__ = ["ALGORITHMS", "Aggregate", "Algorithm", "Broadcast", "Finished", "LocalRule", "make_algorithm"]

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 from ..aggregators import State, adaptive_step, constant, momentum
 from ..errors import unknown
 from .base import Aggregate, Algorithm, ServerState
+from .ranges import require
 
 FORMS = ("reddi", "systems")
 
@@ -33,6 +34,9 @@ class Adaptive(Algorithm):
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise unknown(f"form of {self.name}", self.form, FORMS)
+        require(self, "eta", above=0)
+        require(self, "tau", above=0)
+        require(self, "beta1", least=0, below=1)
 
     def second_moment(self, v: State, g: State) -> State:
         """The method's rule for v; g is D, or m in the systems' form."""

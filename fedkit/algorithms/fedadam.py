@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from ..aggregators import State, adam_second_moment
 from .adaptive import Adaptive
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class FedAdam(Adaptive):
     name: ClassVar[str] = "fedadam"
     source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
     beta2: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "beta2", least=0, most=1)
 
     def second_moment(self, v: State, g: State) -> State:
         """v = beta2 v + (1 - beta2) g^2."""

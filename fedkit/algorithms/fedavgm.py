@@ -5,8 +5,9 @@ With D the mean of the clients' deltas, weighted by their samples, and m from 0:
     m = beta m + D,   w += eta m
 
 `form="systems"` is what OpenFedLLM and FedLLM-Bench run: m = beta m + (1 - beta) D, and m = D in the first round.
-Under steady updates D the paper's m grows to D / (1 - beta), which is an eta 1 / (1 - beta) times as large, while the
-systems' stays an average of the last updates. Both end where FedAvg ends: momentum changes the way, not the goal.
+Under steady updates D the paper's m grows to D / (1 - beta), as if eta were 1 / (1 - beta) times as large, while the
+systems' stays an average of the last updates: with hsu's, eta = 1 - beta takes steps of their length. Both end where
+FedAvg ends: momentum changes the way, not the goal.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from typing import ClassVar
 from ..aggregators import State, add, heavy_ball, momentum
 from ..errors import unknown
 from .base import Aggregate, Algorithm, ServerState
+from .ranges import require
 
 FORMS = ("hsu", "systems")
 
 
 @dataclass(frozen=True)
 class FedAvgM(Algorithm):
-    """FedAvg with momentum on the server; `beta` 0.5 in FedLLM-Bench, 0.9 in OpenFedLLM."""
+    """FedAvg with momentum on the server.
+
+    FedLLM-Bench runs beta 0.5 and OpenFedLLM 0.9, both in the systems' form; hsu's with that beta is another method.
+    """
 
     name: ClassVar[str] = "fedavgm"
     source: ClassVar[str] = "Hsu et al. 2019, FedAvgM"
@@ -34,6 +39,8 @@ class FedAvgM(Algorithm):
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise unknown(f"form of {self.name}", self.form, FORMS)
+        require(self, "beta", least=0, below=1)
+        require(self, "eta", above=0)
 
     def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
         """One step along the momentum."""

@@ -12,6 +12,7 @@ import torch
 
 from ..aggregators import State
 from .base import Algorithm, Broadcast, LocalRule, Parameters, on_device
+from .ranges import require
 
 
 @dataclass
@@ -33,6 +34,9 @@ class FedProx(Algorithm):
     name: ClassVar[str] = "fedprox"
     source: ClassVar[str] = "Li et al. 2020, equation 2"
     mu: float = 0.01
+
+    def __post_init__(self) -> None:
+        require(self, "mu", least=0)
 
     def local_rule(self, message: Broadcast, client_state: State, device: object) -> LocalRule:
         """The proximal gradient, anchored at this round's global adapter."""

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from ..aggregators import State, yogi_second_moment
 from .adaptive import Adaptive
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class FedYogi(Adaptive):
     name: ClassVar[str] = "fedyogi"
     source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
     beta2: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "beta2", least=0, most=1)
 
     def second_moment(self, v: State, g: State) -> State:
         """v = v - (1 - beta2) g^2 sign(v - g^2)."""

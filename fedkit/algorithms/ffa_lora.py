@@ -2,9 +2,10 @@
 
 A LoRA layer adds B A to a frozen weight. Averaging A and B apart is not averaging B A, since
 
-    mean(B_k) mean(A_k) != mean(B_k A_k)   unless the A_k, or the B_k, are all the same.
+    mean(B_k) mean(A_k) != mean(B_k A_k)
 
-So A stays at its initial value A_0 on every client and in all rounds, and B alone is trained, sent and averaged:
+in general: both are equal where the A_k, or the B_k, are all the same, and otherwise only by chance. So A stays at its
+initial value A_0 on every client and in all rounds, and B alone is trained, sent and averaged:
 
     mean(B_k) A_0 = mean(B_k A_0)
 

@@ -7,8 +7,9 @@ step is shifted by their difference, and N is the number of all clients:
     c_k' = c_k - c + (w_t - w_k) / (K lr)                  after K steps
     w_{t+1} = w_t + mean(w_k - w_t),  c' = c + (1/N) sum_k (c_k' - c_k)
 
-The shift follows the optimizer's step, as FedLLM-Bench runs it: with SGD that is the paper's y - lr (g - c_k + c);
-with AdamW the variates are those of the optimizer's steps rather than of the raw gradients.
+The mean weighs clients by records, as the reference systems do; the paper's is plain, as c is (notebook 33 shows where
+that leads). The shift follows the optimizer's step, as FedLLM-Bench runs it: with SGD that is the paper's
+y - lr (g - c_k + c); with AdamW the variates are those of the optimizer's steps rather than of the raw gradients.
 """
 
 from __future__ import annotations

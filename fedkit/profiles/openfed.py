@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from .bases import LLAMA_OPEN, MINI, OPEN, OPEN_VALUES, SMOKE, WIZARD
@@ -80,3 +81,5 @@ PAPER_DATASETS = {
     **_capped(_datasets(OPEN, OPEN_VALUES, domains={"max_records_per_client": 5000}, model=LLAMA_OPEN)),
 }
 PAPER_DATASETS |= {name: replace(PAPER_DATASETS[name], model=WIZARD) for name in _VALUES}
+_MOMENTUM = MappingProxyType({"fedavgm": MappingProxyType({"beta": 0.9})})  # settings: 0.9 here, 0.5 in FedLLM-Bench
+PAPER_DATASETS = {name: replace(spec, algorithms=_MOMENTUM) for name, spec in PAPER_DATASETS.items()}

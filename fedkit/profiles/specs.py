@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from ..errors import unknown
 
@@ -84,6 +85,8 @@ class DatasetSpec:
     raw_records: int | None = None  # size of the embedded raw corpus; None: all that the source holds
     mean_tokens: int | None = None  # of a prompt with its answer, for estimates of time; None: max_length
     test_questions: int = 20  # a language (Fed-Aya) or in all; 0: no Ref questions
+    # Hyperparameters by algorithm, over the profile's.
+    algorithms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Profile:
     evaluation: EvalSpec = EvalSpec()
     seeds: tuple[int, ...] = (0,)
     gpu: bool = False
-    algorithms: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    algorithms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     note: str = field(default="", compare=False)
 
     def dataset(self, name: str) -> DatasetSpec:
@@ -114,6 +117,10 @@ class Profile:
         if name not in self.datasets:
             raise unknown(f"dataset in profile {self.name}", name, self.datasets)
         return self.datasets[name]
+
+    def params_of(self, algorithm: str, name: str) -> dict[str, Any]:
+        """The hyperparameters that this profile gives an algorithm on a dataset, beside the algorithm's defaults."""
+        return {**self.algorithms.get(algorithm, {}), **self.dataset(name).algorithms.get(algorithm, {})}
 
     def model_of(self, name: str) -> ModelSpec:
         """The base model and LoRA that a dataset is trained with."""
