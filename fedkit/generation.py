@@ -43,8 +43,11 @@ def generate(
     seed: int = 0,
     progress: bool = False,
     merge: bool = True,
+    strip: bool = True,
 ) -> list[str]:
-    """The answers to `prompts`, in their order, stripped of special tokens and outer blanks.
+    """The answers to `prompts`, in their order, stripped of special tokens and, with `strip`, of outer blanks.
+
+    Without `strip` prompt + answer is the text as the model wrote it, which matters where blanks mean something (code).
 
     Prompts are tokenized as in training (`fedkit.prompts.encode_prompt`). One that leaves no room for
     `max_new_tokens` positions loses its beginning, with a warning that counts such prompts. With `merge`, LoRA layers
@@ -61,7 +64,17 @@ def generate(
     rows = _rows(model, tokenizer, prompts, max_new_tokens, seed if temperature > 0 else None)
     with answering(model), merged_adapters(model) if merge else contextlib.nullcontext(), torch.inference_mode():
         _run(model, tokenizer, rows, max_new_tokens, batch_size, temperature, progress)
-    return [tokenizer.decode(row.answer, skip_special_tokens=True).strip() for row in rows]
+    if strip:
+        return [tokenizer.decode(row.answer, skip_special_tokens=True).strip() for row in rows]
+    return [_continuation(tokenizer, row) for row in rows]
+
+
+def _continuation(tokenizer: Any, row: _Row) -> str:
+    """The answer's text with all its blanks. Many tokenizers leave out the blank at the very beginning of what they
+    decode, so the prompt's last token is decoded with it and taken away again."""
+    last = tokenizer.decode(row.ids[-1:], skip_special_tokens=True)
+    whole = tokenizer.decode(row.ids[-1:] + row.answer, skip_special_tokens=True)
+    return whole[len(last) :] if whole.startswith(last) else tokenizer.decode(row.answer, skip_special_tokens=True)
 
 
 def _rows(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int, seed: int | None) -> list[_Row]:

@@ -157,6 +157,30 @@ def test_out_of_memory_halves_the_batch(tiny_model, tiny_tokenizer, monkeypatch)
     assert sizes == [10, 5, 2, 2, 2, 2, 2]
 
 
+def test_blanks_of_an_answer_are_kept_on_demand(tiny_model, tiny_tokenizer):
+    """Stripped, both are the same; unstripped, some answer of these begins or ends in a blank."""
+    options = {"max_new_tokens": 8, "temperature": 3.0}
+    prompts = PROMPTS * 4
+    whole = generate(tiny_model, tiny_tokenizer, prompts, strip=False, **options)
+    assert [text.strip() for text in whole] == generate(tiny_model, tiny_tokenizer, prompts, **options)
+    assert any(text != text.strip() for text in whole)
+
+
+def test_the_first_blank_of_an_answer_is_not_lost_in_decoding():
+    """Tokenizers of the Llama 2 kind write blanks as a sign and drop the first: four become three, and code breaks."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+    made.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    made.train_from_iterator(["def f(x): return 1    "], trainers.BpeTrainer(vocab_size=60, show_progress=False))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made)
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("f(x):", "    return 1")]
+    assert tokenizer.decode(ids[1]) == "   return 1"
+    assert generation._continuation(tokenizer, generation._Row(0, ids[0], answer=ids[1])) == "    return 1"
+
+
 def test_nothing_to_answer(tiny_model, tiny_tokenizer):
     assert generate(tiny_model, tiny_tokenizer, [], max_new_tokens=4) == []
 

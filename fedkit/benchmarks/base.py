@@ -5,6 +5,7 @@ The three are apart so that answers, which cost most, are kept and can be rated 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,10 @@ NO_JUDGE = "none"
 
 @dataclass(frozen=True)
 class Place:
-    """Where items come from: as a `Session` looks for data. `limit`: at most so many items, spread over groups."""
+    """Where items come from: as a `Session` looks for data. `limit`: at most so many items.
+
+    They are spread over categories, subjects or tasks where there are such, else drawn at random, the same each time.
+    """
 
     profile: Profile
     data_dir: Path | None = None
@@ -102,14 +106,44 @@ def checked(raw: Any, number: int, name: str) -> Item:
 
 
 def spread(items: Sequence[Item], limit: int | None, group: Callable[[Item], Hashable]) -> list[Item]:
-    """At most `limit` items, one of each group in turn, in their own order."""
+    """At most `limit` items, one of each group in turn, in their own order. For groups that are no answers."""
     if limit is None or limit >= len(items):
         return list(items)
     places: dict[Hashable, list[int]] = {}
     for i, item in enumerate(items):
         places.setdefault(group(item), []).append(i)
     turns = sorted((turn, i) for own in places.values() for turn, i in enumerate(own))
-    return [items[i] for i in sorted(i for _, i in turns[:limit])]
+    return _part(items, [i for _, i in turns[:limit]])
+
+
+def sample(items: Sequence[Item], limit: int | None, name: str) -> list[Item]:
+    """At most `limit` items drawn at random, the same each time, in their own order: a mean over them estimates the
+    mean over all. A larger limit adds to a smaller one's items."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    from ..seeds import generator
+
+    return _part(items, generator(0, "benchmark items", client=name).permutation(len(items))[:limit].tolist())
+
+
+def _part(items: Sequence[Item], places: Sequence[int]) -> list[Item]:
+    return [{**items[i], "whole": len(items)} for i in sorted(places)]
+
+
+def part_note(asked: Sequence[Item]) -> str:
+    """'40 of 520 items' where a limit took a part, else ''."""
+    whole = asked[0].get("whole") if asked else None
+    return f"{len(asked)} of {whole} items" if whole else ""
+
+
+def notes(*texts: str) -> str:
+    """The notes that say something, each once."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def constant(truths: Sequence[Hashable]) -> float:
+    """What the best constant answer scores: the share of the most frequent true answer."""
+    return max(Counter(truths).values()) / len(truths) if truths else 0.0
 
 
 def rated(values: Iterable[float | None], judge: str, note: str = "") -> Score:
@@ -131,7 +165,7 @@ def share(passed: Iterable[bool], note: str = "", chance: float | None = None, j
     return Score(sum(every) / len(every), len(every), 0, low, high, judge, note, chance)
 
 
-def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None) -> list[str]:
+def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None, strip: bool = True) -> list[str]:
     """The model's answers to whole prompts by the subject's settings; `temperature` takes the place of its own."""
     from ..generation import generate
 
@@ -145,4 +179,5 @@ def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None =
         temperature=spec.temperature if temperature is None else temperature,
         seed=subject.seed,
         progress=subject.progress,
+        strip=strip,
     )

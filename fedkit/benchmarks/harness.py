@@ -141,9 +141,9 @@ def _language_model() -> type:
             return self.tokenizer(string, add_special_tokens=False)["input_ids"]
 
         def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-            """Prompt and option tokenized apart, as answers are in training; the blank between them is the option's."""
-            blanks = len(context) - len(context.rstrip())
-            context, continuation = context.rstrip(), context[len(context) - blanks :] + continuation
+            """Prompt and option tokenized apart, as prompts and answers are in training; lm-eval's own method would
+            move the blanks that a template ends in to the option. The blank that a task puts between them
+            (`target_delimiter`) is the option's already."""
             return encode_prompt(self.tokenizer, context), self.tok_encode(continuation)
 
         def loglikelihood(self, requests: list[Any], **options: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .base import Benchmark, Item, Place, Score, Subject, ask, checked, records, share
+from .base import Benchmark, Item, Place, Score, Subject, ask, checked, part_note, records, sample, share
 
 if TYPE_CHECKING:
     from ..judge import Judge
@@ -14,26 +14,31 @@ if TYPE_CHECKING:
 def items(place: Place, dataset: str) -> list[Item]:
     """The problems."""
     found = [checked(raw, number, "human_eval") for number, raw in enumerate(records("human_eval", place), 1)]
-    return found[: place.limit]
+    return sample(found, place.limit, "human_eval")
 
 
 def answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    """A completion with what came of it. The prompt is the bare text of the function, without a template."""
-    from ..human_eval import cut_completion, human_eval_pass
+    """A completion with what came of it. The prompt is the function as published, without a template.
 
-    texts = ask(subject, [item["prompt"].rstrip() for item in asked], temperature=0.0)
+    What the model wrote is run letter for letter up to the first line that leaves the function, so a body that is not
+    indented fails. `fedkit` generates and runs it, not lm-eval: lm-eval's task runs generated code in its own process.
+    """
+    from ..human_eval import cut_completion, human_eval_pass
+    from ..sandbox import require_sandbox
+
+    require_sandbox()
+    texts = ask(subject, [item["prompt"] for item in asked], temperature=0.0, strip=False)
     found = []
     for item, text in zip(asked, texts, strict=True):
-        # Answers come without outer blanks; the body of a function begins a line and is indented.
-        completion = cut_completion(f"\n    {text}\n")
-        outcome = human_eval_pass({**item, "prompt": item["prompt"].rstrip()}, completion)
+        completion = cut_completion(text)
+        outcome = human_eval_pass(item, completion)
         found.append({"completion": completion, "passed": outcome.passed, "reason": outcome.reason})
     return found
 
 
 def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`pass@1`."""
-    return {"pass@1": share(answer["passed"] for answer in answers)}
+    return {"pass@1": share((answer["passed"] for answer in answers), part_note(asked), 0.0)}
 
 
 HUMAN_EVAL = Benchmark("human_eval", "HumanEval", ("human_eval",), items, answer, score, judged=False)
