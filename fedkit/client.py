@@ -6,6 +6,8 @@ loss covers the prompt too).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from datasets import Dataset
@@ -14,11 +16,17 @@ from .client_base import ClientResult, LoraClient, RuleMixin, frozen_gc
 from .console import quiet
 from .losses import answer_nll
 from .prompts import Encoded, encode
+from .prompts_chat import encode_conversations
 
 with quiet():
     from trl import SFTConfig, SFTTrainer
 
 __all__ = ["ClientResult", "SFTClient", "frozen_gc"]
+
+# How records become token ids, by the columns that they have: one exchange, or a conversation.
+ENCODERS: Mapping[tuple[str, ...], Callable[..., Encoded]] = MappingProxyType(
+    {("instruction", "response"): encode, ("conversation",): encode_conversations}
+)
 
 
 class _Trainer(RuleMixin, SFTTrainer):
@@ -38,7 +46,7 @@ class SFTClient(LoraClient):
     """Federated instruction tuning on one device: every client of a run trains through this one object."""
 
     task = "sft"
-    reads = (("instruction", "response"), ("conversation",))
+    reads = tuple(ENCODERS)
 
     def _new_trainer(self) -> _Trainer:
         placeholder = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[0, 0]]})
@@ -48,7 +56,9 @@ class SFTClient(LoraClient):
         )
 
     def _encode(self, client: str) -> Encoded:
-        return encode(
+        columns = set(self.dataset.table.column_names)
+        encoder = next(encoder for needed, encoder in ENCODERS.items() if columns.issuperset(needed))
+        return encoder(
             self.loaded.tokenizer,
             self.template,
             self.dataset.records(client),

@@ -16,7 +16,7 @@ import numpy as np
 from .errors import FedkitError, unknown
 
 # Texts longer than the model reads are cut afterwards, without the tokenizer's warning.
-_PLAIN: Mapping[str, bool] = {"add_special_tokens": False, "verbose": False}
+PLAIN: Mapping[str, bool] = {"add_special_tokens": False, "verbose": False}
 IGNORED = -100  # the label of a token outside the loss, as torch's cross entropy has it
 
 ALPACA_PREAMBLE: Mapping[str, str] = {
@@ -103,14 +103,14 @@ def prompt_ids(
         raise FedkitError(f"{where}: it has no records; leave it out of the federation")
     texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    return [begin + ids for ids in tokenizer(texts, **_PLAIN)["input_ids"]]
+    return [begin + ids for ids in tokenizer(texts, **PLAIN)["input_ids"]]
 
 
 def answer_ids(tokenizer: Any, answers: Sequence[str]) -> list[list[int]]:
     """Token ids of answers, each with the end token; `FedkitError` where the tokenizer has none."""
     if tokenizer.eos_token_id is None:
         raise FedkitError("the tokenizer has no end token; set tokenizer.eos_token so that answers can end")
-    ids = tokenizer([answer.strip() for answer in answers], **_PLAIN)["input_ids"]
+    ids = tokenizer([answer.strip() for answer in answers], **PLAIN)["input_ids"]
     return [each + [tokenizer.eos_token_id] for each in ids]
 
 
@@ -127,18 +127,50 @@ class Encoded:
     """A client's records as token ids, kept flat: record i is `tokens[offsets[i]:offsets[i + 1]]`."""
 
     tokens: np.ndarray  # int32, all records end to end
+    answered: np.ndarray  # bool, as long: the tokens that the loss covers
     offsets: np.ndarray  # int64, (records + 1,)
-    prompt_lengths: np.ndarray  # int32, (records,): tokens before the answer
     skipped: int  # records whose prompt leaves no room for an answer token
 
     def __len__(self) -> int:
-        return len(self.prompt_lengths)
+        return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> dict[str, list[int]]:
-        """`input_ids` and `labels` of one record; labels are `IGNORED` on the prompt."""
-        ids = self.tokens[self.offsets[index] : self.offsets[index + 1]].tolist()
-        n = int(self.prompt_lengths[index])
-        return {"input_ids": ids, "labels": [IGNORED] * n + ids[n:]}
+        """`input_ids` and `labels` of one record; labels are `IGNORED` where nothing is answered."""
+        part = slice(self.offsets[index], self.offsets[index + 1])
+        ids = self.tokens[part]
+        return {"input_ids": ids.tolist(), "labels": np.where(self.answered[part], ids, IGNORED).tolist()}
+
+    @property
+    def prompt_lengths(self) -> np.ndarray:
+        """Tokens before the first answer of each record: int64 (records,)."""
+        ends = zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        return np.array([self.answered[a:b].argmax() for a, b in ends], dtype=np.int64)
+
+
+Parts = Sequence[tuple[Sequence[int], bool]]  # pieces of a record in order: token ids, and whether they are an answer
+
+
+def pack(rows: Sequence[Parts], max_length: int, *, where: str) -> Encoded:
+    """Records from their pieces, each cut at `max_length`; a first prompt that fills it skips the record.
+
+    `FedkitError` where no record is left.
+    """
+    kept = [row for row in rows if len(row[0][0]) < max_length]
+    if not kept:
+        raise no_room([row[0][0] for row in rows], max_length, where)
+    tokens, answered, ends = list[int](), list[bool](), [0]
+    for row in kept:
+        for ids, answer in row:
+            part = ids[: max_length - (len(tokens) - ends[-1])]
+            tokens += part
+            answered += [answer] * len(part)
+        ends.append(len(tokens))
+    return Encoded(
+        np.array(tokens, dtype=np.int32),
+        np.array(answered, dtype=bool),
+        np.array(ends, dtype=np.int64),
+        len(rows) - len(kept),
+    )
 
 
 def encode(
@@ -149,16 +181,7 @@ def encode(
     The answer ends in the end token unless truncation takes it; a prompt that fills `max_length` leaves no answer
     token, so the record is skipped and counted. `FedkitError` where no record at all is left.
     """
-    rows: list[list[int]] = []
-    prompt_lengths: list[int] = []
     heads = prompt_ids(tokenizer, template, records, where=where)
-    for head, answer in zip(heads, answer_ids(tokenizer, [r["response"] for r in records]), strict=True):
-        if len(head) < max_length:
-            rows.append((head + answer)[:max_length])
-            prompt_lengths.append(len(head))
-    if not rows:
-        raise no_room(heads, max_length, where)
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(r) for r in rows], out=offsets[1:])
-    tokens = np.fromiter((t for r in rows for t in r), dtype=np.int32, count=int(offsets[-1]))
-    return Encoded(tokens, offsets, np.asarray(prompt_lengths, dtype=np.int32), len(records) - len(rows))
+    answers = answer_ids(tokenizer, [r["response"] for r in records])
+    rows = [((head, False), (answer, True)) for head, answer in zip(heads, answers, strict=True)]
+    return pack(rows, max_length, where=where)
