@@ -7,9 +7,12 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from sandbox_tools import without_sandbox
 
+from fedkit.benchmarks import BENCHMARKS, Place
 from fedkit.errors import FedkitError
 from fedkit.human_eval import cut_completion, human_eval_pass, pass_at_k, read_human_eval
+from fedkit.profiles import get_profile
 from fedkit.sandbox import which_sandbox
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "human_eval" / "HumanEval.jsonl.gz"
@@ -26,7 +29,7 @@ PROBLEM = {
 @pytest.fixture(autouse=True, scope="module")
 def sandbox():
     if which_sandbox() is None:
-        pytest.skip("no sandbox works here: bubblewrap or unshare is needed")
+        without_sandbox("no sandbox works here: bubblewrap or unshare is needed")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,30 @@ def test_a_completion_that_redefines_the_prompts_helper():
 )
 def test_cut(text, kept):
     assert cut_completion(text) == kept
+
+
+def test_what_the_model_wrote_is_run_as_it_stands(monkeypatch):
+    """Indentation is the model's: a body that begins at column 0 is no body, nor is one indented otherwise than its docstring."""
+    item = {**PROBLEM, "prompt": PROBLEM["prompt"].replace("x + 1\n\n", "x + 1\n")}
+    seen = []
+
+    def ask(subject, prompts, **options):
+        seen.append((prompts, options))
+        return [texts[i] for i in range(len(prompts))]
+
+    monkeypatch.setattr("fedkit.benchmarks.human_eval_run.ask", ask)
+    texts = ["    return x - 1\n\ndef more(): pass", "return x - 1\n", "   return x - 1", "\n    return x - 1"]
+    answers = BENCHMARKS["human_eval"].answer(None, [item] * 4)
+    assert [answer["passed"] for answer in answers] == [True, False, False, True]
+    assert answers[1]["reason"].startswith("error: IndentationError") and answers[0]["completion"] == texts[0][:19]
+    assert seen == [([item["prompt"]] * 4, {"temperature": 0.0, "strip": False})], "the prompt as published"
+
+
+def test_a_limit_draws_problems_and_says_so():
+    benchmark, place = BENCHMARKS["human_eval"], Place(get_profile("mini"), offline=True, limit=3)
+    items = benchmark.items(place, "")
+    score = benchmark.score(items, [{"passed": False}] * 3, None)["pass@1"]
+    assert (score.count, score.note, score.chance) == (3, "3 of 16 items", 0.0)
 
 
 def test_pass_at_k_is_the_share_of_draws():

@@ -12,6 +12,7 @@ from fractions import Fraction
 import psutil
 import pytest
 from hostile_programs import PROGRAMS, TESTS
+from sandbox_tools import NEEDED, without_sandbox
 
 from fedkit.errors import FedkitError
 from fedkit.sandbox import BACKENDS, Limits, backends, guest, require_sandbox, run_python, which_sandbox
@@ -24,7 +25,7 @@ def sandbox(request):
     """Each way to shut a process in, where it works."""
     why = backends.fault(request.param)
     if why is not None:
-        pytest.skip(f"{request.param} does not work here: {why}")
+        without_sandbox(f"{request.param} does not work here: {why}")
     return request.param
 
 
@@ -159,7 +160,7 @@ def test_exceptions_reach_the_tests(sandbox):
 )
 def test_reasons(program, tests, reason):
     if which_sandbox() is None:
-        pytest.skip("no sandbox works here")
+        without_sandbox("no sandbox works here")
     outcome = run_python(program, tests, limits=LIMITS)
     assert not outcome.passed and outcome.reason.startswith(reason)
 
@@ -225,6 +226,17 @@ def test_a_sandbox_is_believed_after_a_trial_only(monkeypatch, way, why):
     """A tool that is there but shuts nothing in is not used; the second case is plain Python under `guest.lock`."""
     monkeypatch.setattr(backends, "BACKENDS", {"tool": way})
     assert (backends.fault.__wrapped__("tool") or "shut in") == why
+
+
+def test_a_promised_sandbox_is_no_reason_to_skip(monkeypatch):
+    """Nothing is skipped in silence where the environment says that a sandbox must work."""
+    monkeypatch.setattr(backends, "fault", lambda name: f"{name} is not installed")
+    monkeypatch.delenv(NEEDED, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="why not"):
+        without_sandbox("why not")
+    monkeypatch.setenv(NEEDED, "1")
+    with pytest.raises(pytest.fail.Exception, match="FEDKIT_NEED_SANDBOX is 1 .* why not"):
+        without_sandbox("why not")
 
 
 def test_bad_arguments():
