@@ -46,8 +46,9 @@ def training_code() -> str:
     """A hash of the source files that a trained adapter depends on."""
     home = Path(__file__).parent
     clients = ("client", "client_base", "clients", "dpo_client", "reference")
-    parts = (*clients, "aggregators", "losses", "models", "prompts", "prompts_pairs", "sampling", "seeds", "simulation")
-    files = [*(home / f"{part}.py" for part in parts), *sorted((home / "algorithms").glob("*.py"))]
+    apart = ("privacy/clipping", "profiles/specs")  # an update's bound, a client's steps
+    parts = ("aggregators", "losses", "models", "prompts", "prompts_pairs", "sampling", "seeds", "simulation")
+    files = [*(home / f"{part}.py" for part in (*clients, *parts, *apart)), *sorted((home / "algorithms").glob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
 

@@ -242,7 +242,7 @@ class _Simulation:
 
     def finish(self) -> None:
         save_state(self.state.adapter, self.folder / "adapter.safetensors")
-        history = read_history(self.history)
+        history, train = read_history(self.history), self.config.train
         manifest = {
             "config": self.config.as_dict(),
             "rounds": len(history),
@@ -251,6 +251,7 @@ class _Simulation:
             "bytes_up": sum(line["bytes_up"] for line in history),
             "tokens": sum(line["tokens"] for line in history),
             "left_out": sum(len(line["left_out"]) for line in history),
+            "privacy": self.algorithm.privacy(len(self.dataset), train.clients_per_round, train.rounds),
             "peak_memory_mb": peak_memory_mb(),
             **environment(self.loaded.device),
         }

@@ -29,6 +29,11 @@ def aggregate(delta, reported, *, sampled=4, round=0, uploads=None):
     return Aggregate(delta, uploads or {}, reported, 100, sampled, seed=3, round=round)
 
 
+def bound_of(value):
+    """A server's state after some rounds with an adaptive bound."""
+    return {"bound": {"dp/bound": torch.tensor([value], dtype=torch.float64)}}
+
+
 def test_without_noise_and_with_a_large_bound_it_is_fedavg(tiny_loaded, tiny_spec, tmp_path):
     """Clients of one size, drawn by number: the same clients, and fixed weights are FedAvg's."""
     federation = make_federation([4, 4, 4])
@@ -127,13 +132,13 @@ def test_a_round_without_anybody_goes_on(tiny_loaded, tiny_spec, tmp_path):
 
 
 def test_the_adaptive_bound_ends_at_the_median_norm():
-    """Clients of norms 1 ... 9: half are below between 4 and 6, whatever the start."""
+    """Clients of norms 1 ... 9, each sending 1/2 or -1/2: half are below between 4 and 6, whatever the start."""
     sizes = np.arange(1, 10)
     for start in (0.1, 100.0):
         algorithm, server = make_algorithm("dp_fedavg", clip=start, adapt=0.2), {}
         for t in range(120):
             bound = float(algorithm.broadcast_extra(server, {})["dp/bound"]) if server else start
-            below = {"dp/below": torch.tensor([float((sizes <= bound).sum())])}
+            below = {"dp/below": torch.tensor([float((sizes <= bound).sum()) - 4.5])}
             _, server = algorithm.server_step(
                 flat(n=2), aggregate(flat(n=2), 9, sampled=9, round=t, uploads=below), server
             )
@@ -148,19 +153,87 @@ def test_what_the_count_costs_is_taken_from_the_updates():
     assert make_algorithm("dp_fedavg", noise=1.0).update_noise == 1.0
 
 
+@pytest.mark.parametrize("size", [2.999, 3.001, 1e6])
+def test_update_and_count_together_cost_z(size):
+    """What one client can add to (sum of updates / its noise, sum of counts / its noise) has norm 1 / z at most."""
+    algorithm = make_algorithm("dp_fedavg", clip=1.0, noise=1.0, adapt=0.2, count_noise=2.0)
+    message = Broadcast(flat(n=1), algorithm.broadcast_extra(bound_of(3.0), {}), 1e-3, 0)
+    local = flat(size, 1)
+    sent = norm(algorithm.protect(message, local, seed=0, client="a")) / (algorithm.update_noise * 3.0)
+    told = norm(algorithm.finish_client(message, local, {}, 1).upload) / algorithm.count_noise
+    assert sent**2 + told**2 == pytest.approx(1.0, rel=2e-3)
+    assert sent**2 + told**2 <= 1 + 1e-6
+
+
+def test_noise_follows_the_bound_that_moved():
+    """A bound of 3, whatever `clip`: deviation z' 3 / m of 40,000 coordinates, within five standard errors."""
+    algorithm = make_algorithm("dp_fedavg", clip=0.5, noise=1.0, adapt=0.2, count_noise=2.0)
+    moved, _ = algorithm.server_step(flat(), aggregate(flat(), 4), bound_of(3.0))
+    expected = algorithm.update_noise * 3.0 / 4
+    assert abs(float(moved["w"].std()) - expected) < 5 * expected / math.sqrt(2 * BIG)
+
+
+def test_the_counts_noise_has_deviation_s_over_m():
+    """Half below, so the bound moves by rate times noise alone: 400 rounds of deviation 0.2 x 2 / 40."""
+    algorithm, moves = make_algorithm("dp_fedavg", noise=1.0, adapt=0.2, count_noise=2.0), []
+    for t in range(400):
+        one = aggregate(flat(n=1), 40, sampled=40, round=t, uploads={"dp/below": torch.zeros(1)})
+        _, server = algorithm.server_step(flat(n=1), one, bound_of(3.0))
+        moves.append(-math.log(float(server["bound"]["dp/bound"]) / 3.0))
+    expected = 0.2 * 2.0 / 40
+    assert abs(np.std(moves) - expected) < 5 * expected / math.sqrt(2 * 400)
+    assert abs(np.mean(moves)) < 5 * expected / math.sqrt(400)
+
+
+def test_a_noised_share_stays_a_share():
+    """One expected client and a count noise of 50: a move of at most rate / 2 either way, whatever the draw."""
+    algorithm = make_algorithm("dp_fedavg", noise=1.0, adapt=0.2, count_noise=50.0)
+    for t in range(20):
+        one = aggregate(flat(n=1), 1, sampled=1, round=t, uploads={"dp/below": torch.tensor([0.5])})
+        _, server = algorithm.server_step(flat(n=1), one, bound_of(3.0))
+        assert abs(math.log(float(server["bound"]["dp/bound"]) / 3.0)) <= 0.1 + 1e-9
+
+
+def test_the_divisor_never_comes_from_the_data():
+    with pytest.raises(FedkitError, match=r"expected number of clients; pass Aggregate\.sampled"):
+        make_algorithm("dp_fedavg").server_step(flat(n=2), aggregate(flat(n=2), 3, sampled=0), {})
+
+
 def test_what_a_run_spends():
     algorithm = make_algorithm("dp_fedavg", noise=1.0, sampling="fixed")
     assert algorithm.epsilon_of(5, 100, 10, 1e-4) == epsilon(1.0, Sampling("fixed", 5, 100), 10, 1e-4)
     assert make_algorithm("dp_fedavg").epsilon_of(5, 100, 10, 1e-4) == math.inf
+    with pytest.raises(FedkitError, match="not secret"):
+        make_algorithm("dp_fedavg", noise=1.0, secret=False).epsilon_of(5, 100, 10, 1e-4)
+
+
+def test_a_run_says_what_it_promises(tiny_loaded, tiny_spec, tmp_path):
+    """Epsilon of its own numbers, or a sentence; and nothing where an algorithm claims nothing."""
+    federation = make_federation([3, 3, 3])
+
+    def promised(algorithm, **params):
+        config = make_config(tiny_spec, federation, algorithm, dataclasses.replace(SHORT, local_steps=1), **params)
+        return run(config, federation, tmp_path, loaded=tiny_loaded, progress=False).manifest["privacy"]
+
+    said = promised("dp_fedavg", noise=2.0, clip=0.1, sampling="fixed", delta=1e-3)
+    assert said["epsilon"] == epsilon(2.0, Sampling("fixed", 2, 3), 2, 1e-3) and "refused" not in said
+    assert said["neighbours"] == "one client is replaced by another" and said["clip"] == 0.1
+    assert "seed is not known" in said["covers"] and said["sampling"]["sampled"] == 2
+    for params, why in (({"noise": 2.0, "secret": False}, "not secret"), ({"noise": 0.0}, "there is no noise")):
+        said = promised("dp_fedavg", clip=0.1, **params)
+        assert said["epsilon"] is None and why in said["refused"]
+    assert "no bound on an update" in promised("dp_paper", sigma=0.1)["refused"]
+    assert promised("fedavg") is None
 
 
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("dp_fedavg", {"clip": 0}, "clip of dp_fedavg is 0; it must be finite and above 0"),
-        ("dp_fedavg", {"noise": -1}, "noise of dp_fedavg is -1; it must be finite and at least 0"),
+        ("dp_fedavg", {"clip": 0}, "clip of dp_fedavg is 0.*; it must be finite and above 0"),
+        ("dp_fedavg", {"noise": -1}, "noise of dp_fedavg is -1.*; it must be finite and at least 0"),
         ("dp_fedavg", {"sampling": "shuffled"}, "unknown sampling 'shuffled'"),
         ("dp_fedavg", {"noise": 2.0, "adapt": 0.2}, "count_noise 1.0 leaves no room"),
+        ("dp_fedavg", {"delta": 0.0}, "delta of dp_fedavg is 0.0"),
         ("dp_paper", {"sigma": math.inf}, "sigma of dp_paper is inf"),
     ],
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -60,7 +60,7 @@ class Aggregate:
     upload_sum: State  # plain sum of the clients' uploads, empty where the algorithm sends none
     reported: int  # clients whose update counted
     clients: int  # all clients of the federation
-    sampled: int = 0  # clients that a round draws or is expected to draw; 0: as many as reported
+    sampled: int = 0  # clients that a round draws or is expected to draw; 0: not known
     seed: int = 0  # of the run, and the round: for noise that the server adds
     round: int = 0
 
@@ -76,6 +76,10 @@ class Algorithm:
 
     def check(self, clients: int, clients_per_round: int) -> None:
         """Refuse a federation that this algorithm is not defined for (`FedkitError`)."""
+
+    def privacy(self, clients: int, sampled: int, rounds: int) -> dict[str, Any] | None:
+        """What a whole run promises a client, as plain data for its manifest; None: nothing is claimed."""
+        return None
 
     def sample(self, clients: int, k: int, seed: int, round: int) -> list[int]:
         """Who trains in a round, as positions in ascending order: here `k` of them without replacement."""

@@ -7,15 +7,21 @@ secret without replacement (`fixed`). The weights are fixed: m is the expected n
 samples do not count. Noise is added also in a round in which nobody took part.
 
 With `adapt` the bound follows the median of the norms (Andrew et al. 2021, "Differentially private learning with
-adaptive clipping", algorithm 1): each client also sends whether its norm was below S, the sum gets noise of deviation
-`count_noise`, and the updates' noise grows to z' = (z^-2 - (2 count_noise)^-2)^(-1/2), so that both together cost z.
+adaptive clipping", algorithm 1 and theorem 1): each client also sends b - 1/2, where b is 1 if its norm was at most S
+and else 0. That has size 1/2 whatever b is, so under noise of deviation `count_noise` on the sum it costs
+(2 count_noise)^-2; the updates' noise grows to z' = (z^-2 - (2 count_noise)^-2)^(-1/2), and both together cost z.
+
+What epsilon covers: the sequence of global adapters, against whoever sees all of them. It does not cover a run's
+history.jsonl, checkpoint.safetensors and clients/: do not publish them. Draw and noise here come from the run's seed,
+which config.json and the manifest hold: whoever knows it can compute both, so keep it as secret as the draw, or
+replace both by a cryptographic source.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -38,7 +44,9 @@ class DPFedAvg(Algorithm):
     """User-level DP by clipping and noise on the sum; `epsilon_of` states what a run of it spends, or refuses.
 
     `clip`: S, or where it starts; `noise`: the noise multiplier z; `sampling`: poisson or fixed; `adapt`: the rate of
-    the adaptive bound, 0 for a fixed one; `count_noise`: deviation on the sum of "below" (the paper advises m / 20).
+    the adaptive bound, 0 for a fixed one; `count_noise`: deviation on the sum of "below" (the paper advises m / 20);
+    `secret`: whether draw and noise stay unknown (see above); `delta`: of the epsilon in a run's manifest, well below
+    one over the number of clients.
     """
 
     name: ClassVar[str] = "dp_fedavg"
@@ -50,6 +58,8 @@ class DPFedAvg(Algorithm):
     sampling: str = "poisson"
     adapt: float = 0.0
     count_noise: float = 1.0
+    secret: bool = True
+    delta: float = 1e-4
 
     def __post_init__(self) -> None:
         for field in ("clip", "noise", "adapt", "count_noise"):
@@ -57,6 +67,8 @@ class DPFedAvg(Algorithm):
             if not least <= value < math.inf:
                 much = "above" if least else "at least"
                 raise FedkitError(f"{field} of dp_fedavg is {value}; it must be finite and {much} 0")
+        if not 0 < self.delta < 1:
+            raise FedkitError(f"delta of dp_fedavg is {self.delta}; it must lie between 0 and 1")
         Sampling(self.sampling, 1, 1)  # refuses an unknown kind
         if self.adapt and self.noise >= 2 * self.count_noise:
             raise FedkitError(
@@ -66,7 +78,28 @@ class DPFedAvg(Algorithm):
 
     def epsilon_of(self, sampled: int, clients: int, rounds: int, delta: float) -> float:
         """Epsilon for a user after `rounds` rounds (`fedkit.privacy.epsilon`)."""
-        return epsilon(self.noise, Sampling(self.sampling, sampled, clients), rounds, delta)
+        return epsilon(self.noise, Sampling(self.sampling, sampled, clients, self.secret), rounds, delta)
+
+    def privacy(self, clients: int, sampled: int, rounds: int) -> dict[str, Any]:
+        """Noise, bound and epsilon of a run, or why there is none."""
+        draw = Sampling(self.sampling, sampled, clients, self.secret)
+        said: dict[str, Any] = {
+            "mechanism": "clipped updates, Gaussian noise on the sum",
+            "noise": self.noise,
+            "clip": self.clip,
+            "adapt": self.adapt,
+            "sampling": {"kind": draw.kind, "sampled": sampled, "clients": clients, "secret": self.secret},
+            "rounds": rounds,
+            "neighbours": draw.neighbours,
+            "delta": self.delta,
+            "epsilon": None,
+            "covers": "the sequence of global adapters, as long as the run's seed is not known",
+        }
+        try:
+            spent = self.epsilon_of(sampled, clients, rounds, self.delta)
+        except FedkitError as refused:
+            return {**said, "refused": str(refused)}
+        return {**said, "epsilon": spent} if math.isfinite(spent) else {**said, "refused": "there is no noise"}
 
     @property
     def update_noise(self) -> float:
@@ -88,26 +121,29 @@ class DPFedAvg(Algorithm):
         return clipped(delta, float(message.extra.get(_BOUND, self.clip)))[0]
 
     def finish_client(self, message: Broadcast, local: State, client_state: State, steps: int) -> Finished:
-        """Whether the update's norm was below the bound, where it adapts."""
+        """Whether the update's norm was within the bound, as 1/2 or -1/2, where it adapts."""
         if not self.adapt:
             return Finished()
         below = norm(subtract(local, message.adapter)) <= float(message.extra[_BOUND])
-        return Finished(upload={_BELOW: torch.tensor([float(below)])})
+        return Finished(upload={_BELOW: torch.tensor([float(below) - 0.5])})
 
     def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
-        """The noised sum over the expected number. A deployment needs a cryptographic source for the noise."""
+        """The noised sum over the expected number, which the aggregate must tell: who came depends on data."""
+        expected = aggregate.sampled
+        if expected < 1:
+            raise FedkitError("dp_fedavg divides by the expected number of clients; pass Aggregate.sampled")
         bound = float(self._bound(server))
         place = dict(round=aggregate.round)
         noise = gaussian(w, self.update_noise * bound, aggregate.seed, "dp_fedavg/noise", **place)
         total = {name: t * aggregate.reported + noise[name] for name, t in aggregate.delta.items()}
-        expected = aggregate.sampled or max(1, aggregate.reported)
         moved = add(w, total, 1.0 / expected)
         if not self.adapt:
             return moved, server
         count = aggregate.upload_sum or {_BELOW: torch.zeros(1)}
         spread = self.count_noise if self.noise else 0.0
-        below = float(count[_BELOW] + gaussian(count, spread, aggregate.seed, "dp_fedavg/count", **place)[_BELOW])
-        new = adapted_bound(bound, below / expected, quantile=0.5, rate=self.adapt)
+        noised = float(count[_BELOW] + gaussian(count, spread, aggregate.seed, "dp_fedavg/count", **place)[_BELOW])
+        below = min(1.0, max(0.0, 0.5 + noised / expected))
+        new = adapted_bound(bound, below, quantile=0.5, rate=self.adapt)
         return moved, {"bound": {_BOUND: torch.tensor([new], dtype=torch.float64)}}
 
     def _bound(self, server: ServerState) -> torch.Tensor:

@@ -1,13 +1,14 @@
 """FedAvg with noise on every upload, as FedLLM-Bench publishes it (appendix D.2 and D.3, after Wei et al. 2020).
 
-Each client sends w_k - w_t + N(0, sigma^2 I); the server averages by samples. Nothing bounds the update, so no
-guarantee for a user follows: `fedkit.privacy.paper_sigma` gives the paper's sigma, notebook 39 says what it is worth.
+Each client sends w_k - w_t + N(0, sigma^2 I); the server averages by samples. The noise is not fitted to a bound that
+is enforced on the update, so no guarantee for a user follows: `fedkit.privacy.paper_sigma` gives the paper's sigma,
+notebook 39 says what it is worth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..aggregators import State, gaussian
 from ..errors import FedkitError
@@ -25,6 +26,15 @@ class DPPaper(Algorithm):
     def __post_init__(self) -> None:
         if not 0 <= self.sigma < float("inf"):
             raise FedkitError(f"sigma of dp_paper is {self.sigma}; it must be a finite number of at least 0")
+
+    def privacy(self, clients: int, sampled: int, rounds: int) -> dict[str, Any]:
+        """The noise, and why no epsilon stands beside it."""
+        return {
+            "mechanism": "Gaussian noise on every upload",
+            "sigma": self.sigma,
+            "epsilon": None,
+            "refused": "no bound on an update is enforced and weights depend on data; no epsilon for a client follows",
+        }
 
     def protect(self, message: Broadcast, delta: State, *, seed: int, client: str) -> State:
         """The update with its noise."""

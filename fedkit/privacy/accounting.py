@@ -1,12 +1,16 @@
 """Epsilon of a noise multiplier and the other way round, by Google's dp-accounting; refused where it is not covered.
 
 A round adds Gaussian noise of deviation z S to a sum of client updates, each of norm at most S: z is the noise
-multiplier. A user is a client with all its records. Two samplings are covered:
+multiplier, noise over S whatever the sampling. A user is a client with all its records. Two samplings are covered:
 
 - `poisson`: each client takes part with probability q, by a coin of its own that nobody else sees. Neighbouring
-  federations differ by one client that is there or not; privacy loss distributions (Koskela et al. 2020) are composed.
+  federations differ by one client that is there or not, which moves the sum by at most S; privacy loss distributions
+  (Koskela et al. 2020) are composed.
 - `fixed`: exactly m of n clients, drawn without replacement, in secret. Neighbours differ by one client replaced by
-  another; Renyi accounting (Wang et al. 2019).
+  another, which moves the sum by at most 2 S (from +S to -S); Renyi accounting (Wang et al. 2019).
+
+A draw never costs privacy, so epsilon is at most that of all clients in every round, which is known exactly: T rounds
+are one Gaussian mechanism of multiplier z / sqrt(T) (Balle and Wang 2018).
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import FedkitError, unknown
+
+LEAST_NOISE = 4e-4  # with less, losses overflow, and what sampling gains is not counted
 
 
 @dataclass(frozen=True)
@@ -43,73 +49,98 @@ class Sampling:
         """q: the share of clients in a round."""
         return self.sampled / self.clients
 
+    @property
+    def neighbours(self) -> str:
+        """The two federations that epsilon tells apart."""
+        return KINDS[self.kind].neighbours
 
-def _poisson(z: float, sampling: Sampling, rounds: int, grain: float) -> tuple[Any, Any]:
+
+def _poisson(z: float, sampling: Sampling) -> tuple[Any, Any]:
     import dp_accounting as dp
     from dp_accounting.pld import PLDAccountant
 
+    # Losses are rounded up to a grid, so a coarse one only overstates. A round's loss is of the order of 1 / z^2 for
+    # little noise and of 1 / z for much: the grid follows it, or it would be slow there and blunt here.
+    grain = min(300.0, 3e-4 / (z * z if z < 1 else z))  # exp(grain) is computed
     event = dp.PoissonSampledDpEvent(sampling.rate, dp.GaussianDpEvent(z))
-    return PLDAccountant(value_discretization_interval=grain), dp.SelfComposedDpEvent(event, rounds)
+    return PLDAccountant(value_discretization_interval=grain), event
 
 
-def _fixed(z: float, sampling: Sampling, rounds: int, grain: float) -> tuple[Any, Any]:
+def _fixed(z: float, sampling: Sampling) -> tuple[Any, Any]:
     import dp_accounting as dp
     from dp_accounting.rdp import RdpAccountant
 
     event = dp.SampledWithoutReplacementDpEvent(sampling.clients, sampling.sampled, dp.GaussianDpEvent(z))
-    accountant = RdpAccountant(neighboring_relation=dp.NeighboringRelation.REPLACE_ONE)
-    return accountant, dp.SelfComposedDpEvent(event, rounds)
+    return RdpAccountant(neighboring_relation=dp.NeighboringRelation.REPLACE_ONE), event
 
 
-KINDS: Mapping[str, Callable[[float, Sampling, int, float], tuple[Any, Any]]] = MappingProxyType(
-    {"poisson": _poisson, "fixed": _fixed}
+@dataclass(frozen=True)
+class _Kind:
+    """Accountant and event of one round, given noise over sensitivity; how many S a neighbour moves the sum by."""
+
+    account: Callable[[float, Sampling], tuple[Any, Any]]
+    moves: int
+    neighbours: str
+
+
+KINDS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "poisson": _Kind(_poisson, 1, "one client is there or not"),
+        "fixed": _Kind(_fixed, 2, "one client is replaced by another"),
+    }
 )
 
 
 def epsilon(z: float, sampling: Sampling, rounds: int, delta: float) -> float:
     """The epsilon of (epsilon, delta)-DP for a user after `rounds` rounds with noise multiplier `z`; inf for z = 0.
 
-    `FedkitError`, and no number, for a sampling that the accountant does not cover or a value out of range.
+    An upper bound, as every accountant's. `FedkitError`, and no number, for a sampling that the accountant does not
+    cover or a value out of range.
     """
     _check(sampling, rounds, delta)
     if not 0 <= z < math.inf:
         raise FedkitError(f"the noise multiplier is {z}; it must be a finite number of at least 0")
-    return math.inf if z == 0 else _epsilon(z, sampling, rounds, delta, 1e-4)
+    return math.inf if z == 0 else _epsilon(float(z), sampling, rounds, delta)
 
 
-@lru_cache(maxsize=256)
-def _epsilon(z: float, sampling: Sampling, rounds: int, delta: float, grain: float) -> float:
-    accountant, event = KINDS[sampling.kind](z, sampling, rounds, grain)
+@lru_cache(maxsize=512)
+def _epsilon(z: float, sampling: Sampling, rounds: int, delta: float) -> float:
+    from dp_accounting.gaussian_mechanism import get_epsilon_gaussian
+
+    kind = KINDS[sampling.kind]
+    noise = z / kind.moves  # over what a neighbour moves, which is what the accountants take for the multiplier
+    everybody = float(get_epsilon_gaussian(noise / math.sqrt(rounds), delta))
+    if sampling.sampled == sampling.clients or z < LEAST_NOISE:
+        return everybody
+    return min(everybody, _composed(*kind.account(noise, sampling), rounds, delta))
+
+
+def _composed(accountant: Any, event: Any, rounds: int, delta: float) -> float:
+    """Epsilon of an event that happens in every round; `FedkitError` where the accountant does not know it."""
     if not accountant.supports(event):
-        raise FedkitError(f"the accountant does not cover {sampling.kind} sampling; no epsilon is stated for it")
-    return float(accountant.compose(event).get_epsilon(delta))
+        raise FedkitError(f"{type(accountant).__name__} does not cover {event}; no epsilon is stated for it")
+    return float(accountant.compose(event, rounds).get_epsilon(delta))
 
 
 @lru_cache(maxsize=64)
 def noise_multiplier(target: float, sampling: Sampling, rounds: int, delta: float) -> float:
-    """The least noise multiplier (to 0.1 %) whose epsilon is at most `target`; errors as `epsilon`."""
-    import dp_accounting as dp
-
+    """A noise multiplier whose `epsilon` is at most `target`, within 0.1 % of the least one; errors as `epsilon`."""
     _check(sampling, rounds, delta)
     if not 0 < target < math.inf:
         raise FedkitError(f"the target epsilon is {target}; it must be a finite number above 0")
-    grain = min(1e-3, target / 1000)  # a coarse grid cannot resolve a small epsilon, a fine one is slow
-    make, low = KINDS[sampling.kind], 0.5
-    while _epsilon(low, sampling, rounds, delta, grain) <= target:  # little noise makes the accountant slow: not lower
-        low /= 2  # than needed
-    found = dp.calibrate_dp_mechanism(
-        lambda: make(1.0, sampling, rounds, grain)[0],
-        lambda z: make(z, sampling, rounds, grain)[1],
-        target,
-        delta,
-        bracket_interval=dp.LowerEndpointAndGuess(low, 1.0),
-        tol=1e-3,
-    )
-    return float(found)
+    low, high = 0.5, 1.0
+    while epsilon(high, sampling, rounds, delta) > target:
+        low, high = high, 2 * high
+    while epsilon(low, sampling, rounds, delta) <= target:
+        low, high = low / 2, low
+    while high - low > 1e-3 * high:  # not calibrate_dp_mechanism: its accountant has one grid for every z
+        middle = (low + high) / 2
+        low, high = (middle, high) if epsilon(middle, sampling, rounds, delta) > target else (low, middle)
+    return high
 
 
 def _check(sampling: Sampling, rounds: int, delta: float) -> None:
-    if not sampling.secret:
+    if not sampling.secret and sampling.sampled < sampling.clients:  # a round of everybody gains nothing from a draw
         raise FedkitError(
             "who takes part in a round is not secret here, so the accountant's gain from sampling does not hold and no"
             " epsilon is stated; draw clients in secret, or account with all clients in every round"

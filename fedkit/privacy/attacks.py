@@ -57,7 +57,8 @@ def rank_exposure(losses: Sequence[float], place: int) -> float:
     """log2 |R| - log2 rank, in bits, of the candidate at `place` by its loss among those of all candidates R.
 
     The lowest loss has rank 1; candidates of the same loss count before it. Carlini et al. 2019, "The secret sharer",
-    definition 2. A model that knows nothing gives at least x bits to a random secret with probability about 2^-x.
+    section 4 (rank and exposure). A model that knows nothing gives at least x bits to a random secret with probability
+    about 2^-x.
     """
     scored = np.asarray(losses, dtype=float)
     if scored.ndim != 1 or not 0 <= place < len(scored) or not np.isfinite(scored).all():
