@@ -47,8 +47,9 @@ def training_code() -> str:
     home = Path(__file__).parent
     clients = ("client", "client_base", "clients", "dpo_client", "reference")
     apart = ("privacy/clipping", "profiles/specs")  # an update's bound, a client's steps
-    parts = ("aggregators", "losses", "models", "prompts", "prompts_pairs", "sampling", "seeds", "simulation")
-    files = [*(home / f"{part}.py" for part in (*clients, *parts, *apart)), *sorted((home / "algorithms").glob("*.py"))]
+    prompts = ("prompts", "prompts_chat", "prompts_pairs")
+    parts = (*clients, *prompts, *apart, "aggregators", "losses", "models", "sampling", "seeds", "simulation")
+    files = [*(home / f"{part}.py" for part in parts), *sorted((home / "algorithms").glob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
 
