@@ -5,7 +5,7 @@ Rafailov et al. 2023, equation 7: for a prompt x, a chosen answer c and a reject
     loss = -log sigmoid( beta [ (log p(c|x) - log p_ref(c|x)) - (log p(r|x) - log p_ref(r|x)) ] )
 
 The reference is the policy that the run starts from, for all rounds and clients (FedLLM-Bench section 4, OpenFedLLM
-section 3.4), so its log-probabilities are computed once for each pair and kept. They come from the model carrying the
+section 3.3), so its log-probabilities are computed once for each pair and kept. They come from the model carrying the
 initial adapter: with the adapter switched off it would be another policy wherever a run starts from a tuned one.
 """
 

@@ -10,8 +10,9 @@ from core_tools import random_state
 from pair_tools import make_pairs
 
 from fedkit.errors import FedkitError
-from fedkit.evaluation_pairs import PairRewards, PairScorer, hold_out
+from fedkit.evaluation_pairs import PairRewards, PairScorer, first_turn, hold_out, length_rules
 from fedkit.federated import FederatedDataset
+from fedkit.intervals import wilson
 from fedkit.models import adapter_state, set_adapter_state
 from fedkit.prompts import encode_prompt, get_template
 
@@ -52,8 +53,31 @@ def test_a_policy_that_is_the_reference_ties_on_every_pair(tiny_loaded):
     found = PairScorer(tiny_loaded, state, records, template="alpaca", max_length=500).rewards(state)
     assert (found.margins == 0).all()
     assert found.summary() | {"low": 0, "high": 0} == {
-        "accuracy": 0.0, "low": 0, "high": 0, "margin": 0.0, "ties": 6, "pairs": 6, "skipped": 0,
+        "accuracy": 0.5, "low": 0, "high": 0, "margin": 0.0, "ties": 6, "pairs": 6, "skipped": 0,
     }  # fmt: skip
+
+
+def test_a_tie_is_half_a_pair():
+    """3 right, 1 tie, 1 wrong: 3.5 of 5, within the intervals of 3 and of 4; with 2 ties 4 of 6 and their interval."""
+    one = PairRewards(np.array([1.0, 1, 1, 0, 0]), np.array([0.0, 0, 0, 0, 1]), 0).summary()
+    assert one["accuracy"] == 0.7 and (one["low"], one["high"]) == (wilson(3, 5)[0], wilson(4, 5)[1])
+    two = PairRewards(np.array([1.0, 1, 1, 0, 0, 0]), np.array([0.0, 0, 0, 0, 0, 1]), 0).summary()
+    assert two["accuracy"] == pytest.approx(4 / 6) and (two["low"], two["high"]) == wilson(4, 6)
+    assert (one["ties"], two["ties"]) == (1, 2)
+
+
+def test_scored_pairs_are_those_that_fit(tiny_loaded):
+    """A pair whose prompt fills max_length is counted, and is not among `pairs`."""
+    records = make_pairs([4]).table.to_pylist()
+    long = records[1] | {"instruction": "Count on. " * 200}
+    state = random_state(tiny_loaded.model, 1)
+    scorer = PairScorer(tiny_loaded, state, [records[0], long, *records[2:]], template="alpaca", max_length=500)
+    assert scorer.pairs == [records[0], *records[2:]] and len(scorer.reference) == 3 and scorer.skipped == 1
+
+
+def test_length_rules_are_shares_of_the_pairs():
+    pairs = [{"chosen": "a" * c, "rejected": "b" * r} for c, r in ((5, 1), (1, 5), (2, 3), (4, 4))]
+    assert length_rules(pairs) == {"shorter": 2.5 / 4, "longer": 1.5 / 4}
 
 
 def test_the_interval_is_wilsons():
@@ -84,6 +108,19 @@ def test_hold_out_splits_by_instruction_and_loses_nothing():
         gone = [r | {"client": client} for r in dataset.records(client) if r["instruction"] not in asked]
         assert [r for r in test if r["client"] == client] == gone
     assert (train.fingerprint, test) == ((again := hold_out(dataset, 5))[0].fingerprint, again[1])
+
+
+def test_hold_out_keeps_dialogues_that_begin_alike_together():
+    """Each question alone and as the first of two dialogues, each at another client: never on both sides."""
+    rows = make_pairs([60]).table.to_pylist()
+    more = ["\n\nAssistant: Yes.\n\nHuman: Sure?", "\n\nAssistant: No.\n\nHuman: And then?"]
+    dialogues = [r | {"instruction": r["instruction"] + tail} for tail in more for r in rows]
+    parts = {"alone": np.arange(60), "one": np.arange(60, 120), "two": np.arange(120, 180)}
+    dataset = FederatedDataset.from_partition(pa.Table.from_pylist(rows + dialogues), parts, name="dialogues")
+    train, test = hold_out(dataset, 5)
+    begins = {first_turn(r["instruction"]) for r in test}
+    assert begins <= {r["instruction"] for r in rows} and len(test) == 3 * len(begins) > 0
+    assert not begins & {first_turn(r["instruction"]) for r in train.table.to_pylist()}
 
 
 def test_hold_out_refuses_an_empty_side():

@@ -28,7 +28,8 @@ LLAMA = ModelSpec(
     lora=LoraSpec(r=16, alpha=32, dropout=0.05, target_modules=("q_proj", "v_proj")),
 )
 LLAMA_OPEN = replace(LLAMA, lora=replace(LLAMA.lora, r=32, alpha=64))
-# Fed-ChatbotPA starts from an instruction-tuned model (section 4); FedVA from an unaligned one (OpenFedLLM 4.3).
+# Fed-ChatbotPA starts from an instruction-tuned model (section 4); FedVA too, from one that is not
+# aligned yet (OpenFedLLM 3.3, for its runs of 4.5 and 4.6; the settings name the model).
 ALPACA = replace(LLAMA, name="wxjiao/alpaca-7b", lora=replace(LLAMA.lora, r=8, alpha=16))
 WIZARD = replace(LLAMA_OPEN, name="cognitivecomputations/Wizard-Vicuna-7B-Uncensored")
 SMOL = ModelSpec(

@@ -59,7 +59,7 @@ MINI_DATASETS = {
     ),
     **_datasets(
         MINI,
-        replace(MINI, local_steps=5, max_length=192, lr_first=3e-4, lr_last=3e-5),
+        replace(MINI, local_steps=5, max_length=320, lr_first=3e-4, lr_last=3e-5),
         domains={"max_records_per_client": 500, "raw_records": 2200},
         raw_records=2000,
     ),
