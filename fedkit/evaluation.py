@@ -53,12 +53,18 @@ def ref_answers(
 def ref_scores(questions: Sequence[Question], answers: Sequence[str], judge: Judge) -> pd.DataFrame:
     """One line a question: id, language, instruction, answer, reference, score (1-10; missing where unrated).
 
+    A judge that can (`rate_all`) rates many at a time; an answer without a reference is graded without one.
+
     The frame's `attrs` hold the judge's name (`judge`) and the number of unrated answers (`unrated`).
     """
     import pandas as pd
 
+    from .judges import rate_all, ref_item
+
     if len(questions) != len(answers):
         raise FedkitError(f"{len(answers)} answers for {len(questions)} questions; give one answer a question")
+    pairs = list(zip(questions, answers, strict=True))
+    scores = rate_all(judge, [ref_item(q.instruction, answer, q.reference, q.id) for q, answer in pairs])
     lines = [
         {
             "id": q.id,
@@ -66,9 +72,9 @@ def ref_scores(questions: Sequence[Question], answers: Sequence[str], judge: Jud
             "instruction": q.instruction,
             "answer": answer,
             "reference": q.reference,
-            "score": judge.rate(q.instruction, answer, q.reference),
+            "score": score,
         }
-        for q, answer in zip(questions, answers, strict=True)
+        for (q, answer), score in zip(pairs, scores, strict=True)
     ]
     frame = pd.DataFrame(lines, columns=["id", "language", "instruction", "answer", "reference", "score"])
     frame["score"] = frame["score"].astype("float64")

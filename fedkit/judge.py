@@ -24,6 +24,7 @@ class ReferenceJudge:
     """
 
     name = "chrF reference (offline)"
+    needs_reference = True
 
     def __init__(self) -> None:
         from sacrebleu.metrics import CHRF

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .builders.questions import Question
+    from .judges import JudgeChoice
     from .models import Loaded
     from .runs import Run, RunConfig
 
@@ -37,43 +36,61 @@ def train_and_rate(
     questions: tuple[Question, ...],
     evaluation: EvalSpec,
     show: bool,
+    judge: JudgeChoice | None = None,
 ) -> Run:
     """Train a run, or take it from `folder/runs`, on the dataset saved at `data`; rate its answers to `questions`."""
     from .simulation import run
 
     done = run(config, FederatedDataset.load(data), folder / "runs", loaded=loaded_model(config.model), progress=show)
     if questions:
-        rate(done, questions, config.model, evaluation, folder)
+        rate(done, questions, config.model, evaluation, folder, judge)
     return done
 
 
 def rate(
-    run: Run | None, questions: Sequence[Question], model: ModelSpec, evaluation: EvalSpec, folder: Path
+    run: Run | None,
+    questions: Sequence[Question],
+    model: ModelSpec,
+    evaluation: EvalSpec,
+    folder: Path,
+    judge: JudgeChoice | None = None,
 ) -> pd.DataFrame:
-    """Answers of a run's adapter (None: the untrained base) with ratings, kept under `folder/runs`."""
+    """Answers of a run's adapter (None: of the untrained base) with ratings, both kept under `folder/runs`.
+
+    judge: None is the offline `ReferenceJudge`. `attrs["judging"]` says what an API's judge cost, where it was asked.
+    """
     import pandas as pd
 
+    from . import kept
     from .evaluation import ref_answers, ref_scores
     from .judge import ReferenceJudge
     from .models import base_fingerprint, initial_state, set_adapter_state
     from .report import write_text
 
-    judge = ReferenceJudge()
+    rater = judge.judge("ref", folder / "evaluations" / kept.REPLIES) if judge else ReferenceJudge()
     template = run.config.train.template if run else "alpaca"
-    basis = [asdict(evaluation), judge.name, template, [asdict(q) for q in questions]]
+    basis = [asdict(evaluation), template, [asdict(q) for q in questions], kept.answer_code()]
     if run is None:
         basis += [asdict(model), base_fingerprint(model.name)]
-    key = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
-    path = (run.folder if run else folder / "runs" / "base") / f"ref-{key}.jsonl"
-    if not path.exists():
+    home, key = run.folder if run else folder / "runs" / "base", kept.hash_of(basis)[:12]
+    by_judge = kept.hash_of([kept.judge_identity(rater), kept.judge_code()])[:12]
+    path = home / f"ref-{key}-{by_judge}.jsonl"
+
+    def ask(some: Sequence[Question]) -> list[str]:
         loaded = loaded_model(model)
         set_adapter_state(loaded.model, run.adapter if run else initial_state(loaded.model, 0))
-        answers = ref_answers(loaded.model, loaded.tokenizer, questions, template=template, evaluation=evaluation)
-        scores = ref_scores(questions, answers, judge)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        return ref_answers(loaded.model, loaded.tokenizer, some, template=template, evaluation=evaluation)
+
+    said = ""
+    if not path.exists():
+        answered = home / f"answers-{key}.json"
+        if judge and not answered.exists():
+            rater.check()  # a missing key is told before the answers are made, not after
+        scores = ref_scores(questions, kept.answers(answered, questions, ask), rater)
+        said = rater.report.describe() if judge else ""
         write_text(path, scores.to_json(orient="records", lines=True, force_ascii=False, double_precision=15))
     # Read back also what was just written, so that a later call gives the same to the last digit.
     text = {"id": str, "instruction": str, "answer": str, "reference": str}
-    kept = pd.read_json(path, lines=True, dtype=text, precise_float=True)
-    kept.attrs.update(judge=judge.name, unrated=int(kept["score"].isna().sum()))
-    return kept
+    found = pd.read_json(path, lines=True, dtype=text, precise_float=True)
+    found.attrs.update(judge=rater.name, unrated=int(found["score"].isna().sum()), judging=said)
+    return found

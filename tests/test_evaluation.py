@@ -60,6 +60,22 @@ def test_unrated_answers_are_counted_and_left_out():
     assert evaluation.by_language(scores)["en"] == 4.0
 
 
+def test_a_judge_that_rates_many_at_once_is_asked_once():
+    """And sees no reference where there is none."""
+    calls = []
+
+    class Many(Rater):
+        def rate_all(self, items):
+            calls.append(items)
+            return [float(len(item.answers[-1])) for item in items]
+
+    questions = [*QUESTIONS[:2], Question("4", "zh", "?", " ")]
+    assert evaluation.ref_scores(questions, ["a", "bb", "ccc"], Many()).score.tolist() == [1.0, 2.0, 3.0]
+    (items,) = calls
+    assert [item.references for item in items] == [("Rome",), ("one two",), ()]
+    assert [item.prompt for item in items] == ["ref", "ref", "single-v1"]
+
+
 def test_a_language_without_ratings_has_no_average():
     with pytest.raises(FedkitError, match="language 'zh' has no rated answer"):
         evaluation.by_language(evaluation.ref_scores(QUESTIONS, ["4", "8", "?"], Rater()))

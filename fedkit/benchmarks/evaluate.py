@@ -1,35 +1,40 @@
 """One call from an adapter to a row of a table.
 
 Answers are kept under `<results>/evaluations/` by all that they depend on: the adapter's content, the base model, the
-items, the template, how text is generated, and the code that does it. Ratings are kept by those answers and the judge.
+items, the template, how text is generated, and the code that does it. Ratings are kept by those answers, the judge and
+the code that reads it.
 """
 
 from __future__ import annotations
 
-import functools
+import copy
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FedkitError
+from .. import kept
+from ..errors import FedkitError, unknown
+from ..kept import evaluation_code, judge_code, judge_identity
 from ..models import Loaded
 from ..profiles import EvalSpec
 from ..runs import Run
-from .base import Benchmark, Item, Place, Score, Subject
+from ..sandbox import require_sandbox
+from .base import NO_JUDGE, Benchmark, Item, Place, Score, Subject
 from .rows import Row
 from .suites import BENCHMARKS, Suite, get_suite
 
 if TYPE_CHECKING:
     from ..judge import Judge
+    from ..judges import JudgeReport
     from ..models import State
     from ..session import Session
 
 Limit = int | Mapping[str, int] | None
-_CODE = ("evaluation", "generation", "human_eval", "models", "prompts", "prompts_chat", "seeds")
+# What must work on this machine before a benchmark's answers are made; `FedkitError` where it does not.
+_NEEDS: Mapping[str, Callable[[], object]] = MappingProxyType({"human_eval": lambda: require_sandbox()})
 
 
 def evaluate(
@@ -37,7 +42,7 @@ def evaluate(
     model: Run | Mapping[str, Any] | Loaded | None,
     suite: str | Suite = "chatbot_it",
     *,
-    judge: Judge | None = None,
+    judge: Judge | Mapping[str, Judge] | None = None,
     limit: Limit = None,
     evaluation: EvalSpec | None = None,
     template: str | None = None,
@@ -47,36 +52,89 @@ def evaluate(
     """Put a model through the benchmarks of a suite.
 
     model: a `Run`, an adapter (name -> tensor), a `Loaded` model as it is, or None for the untrained base. judge: rates
-    open answers; None is the offline `ReferenceJudge`. limit: at most so many items of each benchmark, or by name,
-    spread over categories. evaluation: in place of the profile's. template: in place of the run's (the suite's
-    dataset's). seed: of sampled answers. Data are looked for as the session does.
+    open answers, all of them or by the benchmark's name; None is the session's, or else the offline `ReferenceJudge`.
+    limit: at most so many items of each benchmark, or by name, spread over categories. evaluation: in place of the
+    profile's. template: in place of the run's (the suite's dataset's). seed: of sampled answers. Data are looked for
+    as the session does.
 
-    What the judge left unrated is counted in the row and scores nothing. `FedkitError` for an unknown suite, a source
-    that is not at hand, or a judge that cannot be reached.
+    What the judge left unrated is counted in the row and scores nothing; so are all items of a benchmark that needs a
+    sandbox where none works. Answers are kept every 64 items, an API judge's replies one by one, so that the same call
+    goes on after a stop. `FedkitError` for an unknown suite, a source that is not at hand, a judge without a key (told
+    before anything is generated) or one that cannot be reached.
     """
-    from ..judge import ReferenceJudge
-
-    chosen, judge = get_suite(suite), judge or ReferenceJudge()
+    chosen = get_suite(suite)
     train = model.config.train if isinstance(model, Run) else kit.profile.dataset(chosen.dataset).train
     subject = _Later(
         kit, model, chosen, template or train.template, evaluation or kit.profile.evaluation, seed, progress
     )
-    parts: dict[str, Score] = {}
-    items, answers, cached = {}, {}, []
+    folder = kit.folder / "evaluations"
+    judges = _judges(chosen, judge if judge is not None else kit.judges, folder / kept.REPLIES)
+    items: dict[str, list[Item]] = {}
     for name in chosen.benchmarks:
-        one = BENCHMARKS[name]
         place = Place(kit.profile, kit.data_dir, kit.offline, _limit(limit, name))
-        items[name] = one.items(place, chosen.dataset)
+        items[name] = BENCHMARKS[name].items(place, chosen.dataset)
         if not items[name]:
-            raise FedkitError(f"{one.title} has no items; fetch its files anew or raise the limit")
-        key = subject.key(one, items[name])
-        path = kit.folder / "evaluations" / f"{name}-{key}.json"
-        known = _read(path)
-        cached += [name] if known is not None else []
-        answers[name] = known if known is not None else _write(path, one.answer(subject.ready(), items[name]))
-        for part, score in _scores(one, items[name], answers[name], judge, path).items():
-            parts[f"{name}/{part}"] = score
-    return Row(chosen, judge.name, parts, items, answers, tuple(cached))
+            raise FedkitError(f"{BENCHMARKS[name].title} has no items; fetch its files anew or raise the limit")
+    paths = {name: folder / f"{name}-{subject.key(BENCHMARKS[name], own)}.json" for name, own in items.items()}
+    cached = tuple(name for name, path in paths.items() if kept.read(path) is not None)
+    for name, one in judges.items():
+        if name not in cached and hasattr(one, "check"):
+            one.check()
+
+    parts: dict[str, Score] = {}
+    answers: dict[str, list[Any]] = {}
+    reports: dict[str, JudgeReport] = {}
+    for name, own in items.items():
+        one, path = BENCHMARKS[name], paths[name]
+        why = None if name in cached else _lacking(name)
+        if why is not None:
+            answers[name] = []
+            parts |= dict.fromkeys(_parts_of(chosen, name), Score(None, 0, len(own), note=why))
+            continue
+        answers[name] = kept.answers(
+            path, own, lambda some, one=one: one.answer(subject.ready(), some), max(kept.CHUNK, subject.batch_size)
+        )
+        scores, report = _scores(one, own, answers[name], judges.get(name), path)
+        parts |= {f"{name}/{part}": score for part, score in scores.items()}
+        if report is not None:
+            reports[name] = report
+    names = dict.fromkeys(one.name for one in judges.values())
+    return Row(chosen, ", ".join(names) or NO_JUDGE, parts, items, answers, cached, reports)
+
+
+def _judges(suite: Suite, given: Any, replies: Path) -> dict[str, Judge]:
+    """The judge of each benchmark of the suite that needs one; an API's judge keeps its replies on disk."""
+    from ..judge import ReferenceJudge
+
+    names = [name for name in suite.benchmarks if BENCHMARKS[name].judged]
+    if not given:
+        given = ReferenceJudge()
+    if isinstance(given, Mapping):
+        for name in names:
+            if name not in given:
+                raise unknown("benchmark of the judges that were given", name, given)
+        found = {name: given[name] for name in names}
+    else:
+        found = dict.fromkeys(names, given)
+    for one in found.values():
+        if hasattr(one, "keep_in"):
+            one.keep_in(replies)
+    return found
+
+
+def _lacking(name: str) -> str | None:
+    """Why a benchmark cannot be run on this machine, or None."""
+    try:
+        _NEEDS.get(name, lambda: None)()
+    except FedkitError as error:
+        return f"not run: {error}"
+    return None
+
+
+def _parts_of(suite: Suite, name: str) -> list[str]:
+    """The parts of a benchmark that the suite's columns read."""
+    every = (part for column in suite.columns for part in column.parts)
+    return [part for part in every if part.partition("/")[0] == name]
 
 
 def _limit(limit: Limit, name: str) -> int | None:
@@ -86,27 +144,25 @@ def _limit(limit: Limit, name: str) -> int | None:
     return found
 
 
-def _scores(one: Benchmark, items: list[Item], answers: list[Any], judge: Judge, path: Path) -> dict[str, Score]:
-    """The scores; those that a judge gave are kept beside the answers."""
-    if not one.judged:
-        return one.score(items, answers, judge)
-    kept = path.with_name(f"{path.stem}-{_hash(judge_identity(judge))}.json")
-    known = _read(kept)
+def _scores(
+    one: Benchmark, items: list[Item], answers: list[Any], judge: Judge | None, path: Path
+) -> tuple[dict[str, Score], JudgeReport | None]:
+    """The scores, those that a judge gave being kept beside the answers, and what an API's judge cost for them."""
+    from ..judge import ReferenceJudge
+    from ..judges import JudgeReport
+
+    if judge is None:
+        return one.score(items, answers, ReferenceJudge()), None
+    place = path.with_name(f"{path.stem}-{kept.hash_of([judge_identity(judge), judge_code()])}.json")
+    known = kept.read(place)
     if known is None:
-        known = {name: asdict(score) for name, score in one.score(items, answers, judge).items()}
-        _write(kept, known)
-    return {name: Score(**fields) for name, fields in known.items()}
-
-
-def judge_identity(judge: Judge) -> list[Any]:
-    """What a judge's ratings depend on: its name, and its model's sampling and prompts where it has them."""
-    spec, prompts = getattr(judge, "spec", None), getattr(judge, "prompts", None)
-    found: list[Any] = [type(judge).__name__, judge.name, getattr(judge, "identity", "")]
-    if spec is not None:
-        found += [spec.model, spec.place, dict(spec.sampling)]
-    if prompts:
-        found.append({name: asdict(prompt) for name, prompt in prompts.items()})
-    return found
+        report = getattr(judge, "report", None)
+        before = copy.deepcopy(report)
+        scores = {name: asdict(score) for name, score in one.score(items, answers, judge).items()}
+        spent = report.since(before).data() if report is not None else None
+        known = kept.write(place, {"scores": scores, "report": spent})
+    scores = {name: Score(**fields) for name, fields in known["scores"].items()}
+    return scores, JudgeReport.from_data(known["report"]) if known["report"] else None
 
 
 class _Later:
@@ -128,6 +184,7 @@ class _Later:
         self._dataset = model.config.dataset if isinstance(model, Run) else suite.dataset
         self._rest = (template, evaluation, seed, progress)
         self._subject: Subject | None = None
+        self.batch_size = evaluation.batch_size
         spec = model.config.model if isinstance(model, Run) else model.spec if isinstance(model, Loaded) else None
         spec = spec or kit.profile.model_of(self._dataset)
         self._basis = [
@@ -141,7 +198,7 @@ class _Later:
         ]
 
     def key(self, one: Benchmark, items: list[Item]) -> str:
-        return _hash([one.name, items, *self._basis])
+        return kept.hash_of([one.name, items, *self._basis])
 
     def ready(self) -> Subject:
         if self._subject is None:
@@ -169,39 +226,3 @@ def adapter_hash(state: Mapping[str, Any] | None) -> str:
         tensor = state[name].detach().cpu().float().contiguous()
         digest.update(f"{name}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-@functools.cache
-def evaluation_code() -> str:
-    """A hash of the files that answers and scores depend on, and of lm-eval's version."""
-    home = Path(__file__).parents[1]
-    files = [*(home / f"{part}.py" for part in _CODE)]
-    for folder in ("benchmarks", "sandbox"):
-        files += sorted(p for p in (home / folder).rglob("*") if p.suffix in (".py", ".yaml", ".json"))
-    try:
-        harness = version("lm_eval")
-    except PackageNotFoundError:
-        harness = "none"
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files) + harness.encode()).hexdigest()[:16]
-
-
-def _hash(basis: Any) -> str:
-    return hashlib.sha256(json.dumps(basis, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:16]
-
-
-def _read(path: Path) -> Any | None:
-    """What was kept, or None; a file that is no JSON is made anew."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _write(path: Path, found: Any) -> Any:
-    """Keep plain data and give it as it will be read."""
-    from ..report import write_text
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, ensure_ascii=False)
-    write_text(path, text)
-    return json.loads(text)

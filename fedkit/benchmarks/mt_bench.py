@@ -1,7 +1,7 @@
 """MT-Bench (Zheng et al. 2023): two turns in 8 categories, each turn graded alone from 1 to 10.
 
 Turn 1 is the papers' MT-1 (MT-Bench-1), turn 2 their MT-2. A judge behind an API grades math, reasoning and coding
-against reference answers; the offline judge can rate only what has a reference.
+against reference answers, where there are any; the offline judge can rate only what has a reference.
 """
 
 from __future__ import annotations
@@ -55,12 +55,17 @@ def question_items(name: str, place: Place, turns: int) -> list[Item]:
 
 
 def items(place: Place, dataset: str) -> list[Item]:
-    """The questions; GPT-4's reference answers, where the data folder has them, in place of the file's own notes."""
+    """The questions; GPT-4's reference answers take the place of the file's own notes.
+
+    They are read where the data folder holds both: answers alone belong to other questions than the embedded ones.
+    """
     from ..judges import read_references
-    from ..sources import find_files, get_source
+    from ..sources import find_files, get_source, locate
 
     found = question_items("mt_bench", place, TURNS)
-    files = find_files(get_source("mt_bench_reference"), place.data_dir) if place.data_dir else ()
+    asked = locate("mt_bench", data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
+    local = place.data_dir is not None and asked.kind == "local"
+    files = find_files(get_source("mt_bench_reference"), place.data_dir) if local and place.data_dir else ()
     known = read_references(files[0]) if files else {}
     return [{**item, "reference": known.get(item["id"]) or item["reference"]} for item in found]
 
@@ -103,12 +108,20 @@ def judge_items(asked: Sequence[Item], answers: Sequence[Sequence[str]]) -> list
 def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`turn 1`, `turn 2`, and `<category>` over both turns."""
     from ..judges import rate_all
+    from ..judges.items import WITH_REFERENCE, without_reference
 
-    values = rate_all(judge, judge_items(asked, answers))
-    found = {f"turn {turn + 1}": rated(values[turn::TURNS], judge.name) for turn in range(TURNS)}
+    made = judge_items(asked, answers)
+    values = rate_all(judge, made)
+    offline = getattr(judge, "needs_reference", False)  # misses a reference in every category, MT-Bench only in three
+
+    def part(places: Sequence[int]) -> Score:
+        due = [i for i in places if offline or asked[i // TURNS]["category"] in WITH_REFERENCE]
+        note = without_reference(judge, [made[i] for i in due], [values[i] for i in due])
+        return rated([values[i] for i in places], judge.name, note)
+
+    found = {f"turn {turn + 1}": part(range(turn, len(made), TURNS)) for turn in range(TURNS)}
     for category in dict.fromkeys(item["category"] for item in asked):
-        own = [value for i, value in enumerate(values) if asked[i // TURNS]["category"] == category]
-        found[category] = rated(own, judge.name)
+        found[category] = part([i for i in range(len(made)) if asked[i // TURNS]["category"] == category])
     return found
 
 

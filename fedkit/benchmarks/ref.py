@@ -32,14 +32,18 @@ def answer(subject: Subject, asked: Sequence[Item]) -> list[str]:
 
 def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`score` over all questions, and `<language>` for each language."""
-    from ..judges import rate_all, ref_item
+    from ..judges import rate_all, ref_item, without_reference
 
     made = [ref_item(i["instruction"], text, i["reference"], i["id"]) for i, text in zip(asked, answers, strict=True)]
     values = rate_all(judge, made)
-    found = {"score": rated(values, judge.name)}
+
+    def part(places: Sequence[int]) -> Score:
+        own = [values[i] for i in places]
+        return rated(own, judge.name, without_reference(judge, [made[i] for i in places], own))
+
+    found = {"score": part(range(len(made)))}
     for code in sorted({item["language"] for item in asked}):
-        own = [value for value, item in zip(values, asked, strict=True) if item["language"] == code]
-        found[code] = rated(own, judge.name)
+        found[code] = part([i for i, item in enumerate(asked) if item["language"] == code])
     return found
 
 

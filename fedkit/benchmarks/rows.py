@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .base import NO_JUDGE, Score
@@ -12,12 +12,15 @@ from .suites import Column, Suite
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..judges import JudgeReport
+
 
 @dataclass(frozen=True)
 class Row:
     """One model over one suite. `parts`: `<benchmark>/<part>` -> Score; `answers`: benchmark -> its answers, in order.
 
-    `items`: benchmark -> its items. `cached`: benchmarks whose answers lay on disk already.
+    `items`: benchmark -> its items (no answers where the benchmark could not be run). `cached`: benchmarks whose
+    answers lay on disk already. `reports`: benchmark -> what its ratings cost, for judges behind an API.
     """
 
     suite: Suite
@@ -26,6 +29,7 @@ class Row:
     items: Mapping[str, list[Any]]
     answers: Mapping[str, list[Any]]
     cached: tuple[str, ...] = ()
+    reports: Mapping[str, JudgeReport] = field(default_factory=dict)
 
     def score(self, metric: str) -> Score:
         """The score of a column: one part's, scaled, or the mean of several (without an interval)."""
@@ -64,6 +68,16 @@ class Row:
         """All that rated a number of this row, in words, for a table's `judge`."""
         names = dict.fromkeys(self.score(c.name).judge for c in self.suite.columns)
         return ", ".join(name for name in names if name != NO_JUDGE) or NO_JUDGE
+
+    @property
+    def foot(self) -> str:
+        """A table's foot: for each judged benchmark what its ratings cost and how many there are not; else the notes.
+
+        Costs are those of the call that got the ratings; a later call that finds them kept says the same.
+        """
+        lines = [f"{name}: {report.describe()}" for name, report in self.reports.items()]
+        notes = {c.name: self.score(c.name).note for c in self.suite.columns}
+        return "\n".join([*lines, *(f"{name}: {note}" for name, note in notes.items() if note)])
 
 
 def _combined(column: Column, parts: list[Score]) -> Score:

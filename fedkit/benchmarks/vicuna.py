@@ -27,12 +27,15 @@ def answer(subject: Subject, asked: Sequence[Item]) -> list[str]:
 
 def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`score`: the mean over questions."""
-    from ..judges import rate_all, vicuna_items
+    from ..judges import rate_all, vicuna_items, without_reference
 
     questions = [{"question_id": item["id"], "turns": item["turns"]} for item in asked]
     made = vicuna_items(questions, {item["id"]: text for item, text in zip(asked, answers, strict=True)})
     whole = [replace(one, references=tuple(i["reference"])) for one, i in zip(made, asked, strict=True)]
-    return {"score": rated(rate_all(judge, whole), judge.name)}
+    values = rate_all(judge, whole)
+    # The bench has no references, so to grade without one is as it should be; not to be able to is not.
+    note = without_reference(judge, whole, values) if getattr(judge, "needs_reference", False) else ""
+    return {"score": rated(values, judge.name, note)}
 
 
 VICUNA = Benchmark("vicuna", "Vicuna bench", ("vicuna_bench",), items, answer, score)

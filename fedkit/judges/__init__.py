@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from ..judge import Judge
 from .cache import JudgeCache
 from .chat import JudgeSpec
+from .choice import JudgeChoice
 from .client import OpenAIJudge
-from .items import JudgeItem, mt_bench_items, read_references, ref_item, vicuna_items
+from .items import JudgeItem, mt_bench_items, read_references, ref_item, vicuna_items, without_reference
 from .prompts import JudgePrompt, load_prompts
 from .ratings import Rating, parse_rating
 from .report import Judgement, JudgeReport
 
 __all__ = [
     "JudgeCache",
+    "JudgeChoice",
     "JudgeItem",
     "JudgePrompt",
     "JudgeReport",
@@ -29,6 +31,7 @@ __all__ = [
     "read_references",
     "ref_item",
     "vicuna_items",
+    "without_reference",
 ]
 
 

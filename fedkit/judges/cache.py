@@ -13,9 +13,9 @@ from typing import Any
 from ..errors import FedkitError
 
 
-def cache_key(model: str, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any]) -> str:
-    """SHA-256 of the model, the whole prompt (question, answer and reference are in it) and how it is sampled."""
-    text = json.dumps([model, list(messages), dict(options)], sort_keys=True, ensure_ascii=True)
+def cache_key(origin: str, model: str, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any]) -> str:
+    """SHA-256 of server, model, whole prompt (question, answer and reference are in it) and sampling."""
+    text = json.dumps([origin, model, list(messages), dict(options)], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -62,6 +62,11 @@ class JudgeCache:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def copy_into(self, other: JudgeCache) -> None:
+        """Put every kept record into another cache."""
+        for key, record in self._kept.items():
+            other.put(key, record)
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The kept record, with at least `reply`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import time
@@ -13,24 +14,30 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import FedkitError
+from .deadline import client_with_deadline
 
 OPENAI = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
 _NO_KEY = "no-key"  # local servers ask for none, but the client library must send something
 _SHORTEST_KEY = 8  # a shorter one is no secret, and to blot it out would blot out words
 
 
 @dataclass(frozen=True)
 class JudgeSpec:
-    """Which model judges, where, and how patiently it is asked. The key is no part of it."""
+    """Which model judges, where, and how patiently it is asked. The key is no part of it.
+
+    `key_variable`: the environment variable that holds the key. None: OPENAI_API_KEY for api.openai.com, and no key
+    for any other server, which has no business with it.
+    """
 
     model: str
-    base_url: str = OPENAI
-    key_variable: str = "OPENAI_API_KEY"  # the environment variable that holds the key
+    base_url: str = field(default=OPENAI, repr=False)  # may hold a password; `place` is shown
+    key_variable: str | None = None
     temperature: float = 0.0  # MT-Bench; FedLLM-Bench's Ref score uses 0.2
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({"max_tokens": 2048}))
     concurrency: int = 8  # requests at a time
     attempts: int = 8  # requests for one item before it is given up
-    timeout: float = 120.0  # seconds for one reply
+    timeout: float = 120.0  # seconds for one reply, from its first to its last byte
     backoff: float = 1.0  # seconds before the second attempt; doubled for each further one, times 0.5 to 1.5
     longest_backoff: float = 60.0
     longest_wait: float = 600.0  # a server that asks for a longer pause stops the run
@@ -46,6 +53,24 @@ class JudgeSpec:
                 raise FedkitError(f"JudgeSpec.{name} is {getattr(self, name)}; give a positive number")
 
     @property
+    def loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def origin(self) -> str:
+        """The place as kept replies and ratings know it: a server on this machine is the same on another port."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://loopback{parts.path}" if self.loopback else self.place
+
+    @property
+    def key_name(self) -> str:
+        """The environment variable that holds the key; empty for a server that gets none."""
+        if self.key_variable is not None:
+            return self.key_variable
+        return OPENAI_KEY if urlsplit(self.base_url).hostname == urlsplit(OPENAI).hostname else ""
+
+    @property
     def place(self) -> str:
         """The base_url as messages show it: without user, password and query, which may be secret."""
         parts = urlsplit(self.base_url)
@@ -56,6 +81,14 @@ class JudgeSpec:
     def sampling(self) -> dict[str, Any]:
         """What is sent beside model and messages."""
         return {**self.options, "temperature": self.temperature}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or number."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @dataclass(frozen=True)
@@ -81,7 +114,7 @@ class Failure:
 _REMEDIES: Mapping[int, str] = MappingProxyType(
     {
         400: "look at the model's name and at JudgeSpec.options, which the server may not know",
-        401: "the key is missing or wrong: set {variable}",
+        401: "the key is missing or wrong: {variable}",
         403: "the key has no right to this model: use another key or model",
         404: "there is no such model or address: look at model and base_url (it often ends in /v1)",
         422: "look at JudgeSpec.options, which the server may not know",
@@ -97,13 +130,25 @@ class Chat:
     def __init__(self, spec: JudgeSpec) -> None:
         from openai import OpenAI
 
-        key = os.environ.get(spec.key_variable, "").strip()
-        if not key and spec.base_url.rstrip("/") == OPENAI:
-            raise FedkitError(f"the judge {spec.model!r} at {spec.place} needs a key; set {spec.key_variable}")
+        name, address = spec.key_name, urlsplit(spec.base_url)
+        key = os.environ.get(name, "").strip() if name else ""
+        if not key and address.hostname == urlsplit(OPENAI).hostname:
+            raise FedkitError(f"the judge {spec.model!r} at {spec.place} needs a key; set {name or OPENAI_KEY}")
+        if key and address.scheme != "https" and not spec.loopback:
+            raise FedkitError(
+                f"the key in {name} would travel unencrypted to {spec.place}; give an address with https, or "
+                "JudgeSpec(key_variable=None) for a server without a key"
+            )
         self._spec = spec
         self._key = key
         # Attempts are counted and spaced here, for all threads together, so the library makes one.
-        self._client = OpenAI(api_key=key or _NO_KEY, base_url=spec.base_url, timeout=spec.timeout, max_retries=0)
+        self._client = OpenAI(
+            api_key=key or _NO_KEY,
+            base_url=spec.base_url,
+            timeout=spec.timeout,
+            max_retries=0,
+            http_client=client_with_deadline(spec.timeout, proxies=not spec.loopback),
+        )
 
     def __repr__(self) -> str:
         return f"Chat({self._spec.model!r} at {self._spec.place})"
@@ -156,7 +201,9 @@ class Chat:
         if (code in _AGAIN or code >= 500) and not spent:
             return Failure(f"status {code}", wait=retry_after(error.response.headers))
         remedy = "the account has no quota left: add to it or use another key" if spent else _REMEDIES.get(code)
-        remedy = (remedy or "look at the server's own log").format(variable=self._spec.key_variable)
+        name = self._spec.key_name
+        variable = f"set {name}" if name else "name its variable in JudgeSpec.key_variable"
+        remedy = (remedy or "look at the server's own log").format(variable=variable)
         body = error.body if isinstance(error.body, Mapping) else {}
         said = self.clean(" ".join(str(body.get("message") or "").split()))[:200]
         told = f" ({said})" if said else ""

@@ -51,10 +51,18 @@ class OpenAIJudge:
 
     def rate(self, question: str, answer: str, reference: str) -> float | None:
         """A rating from 1 to 10 by the prompt `ref`, or by `single-v1` where there is no reference."""
-        item = ref_item(question, answer, reference)
-        if not reference.strip():
-            item = JudgeItem("", "single-v1", (question,), (answer,))
-        return self.judge_all([item])[0].rating
+        return self.judge_all([ref_item(question, answer, reference)])[0].rating
+
+    def check(self) -> None:
+        """`FedkitError` where the judge cannot be asked at all, e.g. for want of a key; sends nothing."""
+        self._chat = self._chat or Chat(self.spec)
+
+    def keep_in(self, path: str | Path) -> None:
+        """Keep replies in a file from now on, those that memory holds too; nothing changes where there is a file."""
+        if self.cache.path is None:
+            cache = JudgeCache(path)
+            self.cache.copy_into(cache)
+            self.cache = cache
 
     def rate_all(self, items: Sequence[JudgeItem]) -> list[float | None]:
         """One rating an item, in order; None where the reply holds none."""
@@ -63,7 +71,7 @@ class OpenAIJudge:
     def judge_all(self, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement an item, in order; equal items are asked once."""
         asked = [self._messages(item) for item in items]
-        keys = [cache_key(self.spec.model, messages, self.spec.sampling) for messages in asked]
+        keys = [cache_key(self.spec.origin, self.spec.model, messages, self.spec.sampling) for messages in asked]
         wanted = {key: messages for key, messages in zip(keys, asked, strict=True) if self.cache.get(key) is None}
         if wanted:
             self._ask_all(wanted)
@@ -85,7 +93,7 @@ class OpenAIJudge:
         """Ask for every missing reply; raises once, after the threads are done."""
         from tqdm import tqdm
 
-        self._chat = self._chat or Chat(self.spec)
+        self.check()
         stop, faults = threading.Event(), list[Failure]()
         bar = tqdm(total=len(wanted), desc=self.name, mininterval=1.0, disable=not self._progress)
         pool = ThreadPoolExecutor(min(self.spec.concurrency, len(wanted)), thread_name_prefix="judge")

@@ -38,8 +38,8 @@ def mt_bench_items(
     """Two items a question of MT-Bench, `<question_id>-1` and `-2`, as single-answer grading asks for them.
 
     questions: records of `question.jsonl` (question_id, category, turns); answers and references: two texts by
-    question_id. Math, reasoning and coding need a reference; others are graded without one. `FedkitError` names what
-    lacks.
+    question_id. Math, reasoning and coding are graded against their reference, and like the others where they have none
+    (the caller says how many). `FedkitError` names what lacks.
     """
     found = []
     for question in questions:
@@ -47,14 +47,13 @@ def mt_bench_items(
         given = tuple(answers.get(number, ()))
         if len(given) != TURNS or len(turns) != TURNS:
             raise FedkitError(f"MT-Bench question {number} has {len(given)} answers for {len(turns)} turns; give two")
-        math = question["category"] in WITH_REFERENCE
-        reference = tuple(references.get(number, ())) if math else ()
-        if math and len(reference) != TURNS:
+        reference = tuple(references.get(number, ())) if question["category"] in WITH_REFERENCE else ()
+        if reference and len(reference) != TURNS:
             raise FedkitError(
                 f"MT-Bench question {number} ({question['category']}) has {len(reference)} reference answers; "
-                "give both, e.g. from reference_answer/gpt-4.jsonl"
+                "give both, e.g. from reference_answer/gpt-4.jsonl, or none"
             )
-        name = "single-math-v1" if math else "single-v1"
+        name = "single-math-v1" if reference else "single-v1"
         for turn in range(1, TURNS + 1):
             prompt = name if turn == 1 else f"{name}-multi-turn"
             found.append(JudgeItem(f"{number}-{turn}", prompt, turns[:turn], given[:turn], reference[:turn]))
@@ -72,8 +71,20 @@ def vicuna_items(questions: Sequence[Mapping[str, Any]], answers: Mapping[Any, s
 
 
 def ref_item(question: str, answer: str, reference: str, id: str = "") -> JudgeItem:
-    """An answer graded against a reference, as FedLLM-Bench's Ref score does."""
+    """An answer graded against a reference, as FedLLM-Bench's Ref score does; by `single-v1` where there is none."""
+    if not reference.strip():
+        return JudgeItem(id, "single-v1", (question,), (answer,))
     return JudgeItem(id, "ref", (question,), (answer,), (reference,))
+
+
+def without_reference(judge: Any, items: Sequence[JudgeItem], values: Sequence[float | None]) -> str:
+    """What a table's reader must know of items that should have a reference and have none; empty where all have."""
+    bare = [value for item, value in zip(items, values, strict=True) if not item.references]
+    if not bare:
+        return ""
+    if getattr(judge, "needs_reference", False):
+        return f"{len(bare)} not rated for want of a reference answer"
+    return f"{sum(value is not None for value in bare)} graded without a reference answer"
 
 
 def read_references(path: str | Path) -> dict[Any, list[str]]:

@@ -28,7 +28,8 @@ class _Handler(BaseHTTPRequestHandler):
         with own.lock:
             own.requests[text] += 1
             attempt = own.requests[text]
-            own.headers_seen.append(self.headers.get("Authorization", ""))
+            if own.keep_headers:
+                own.headers_seen.append(self.headers.get("Authorization", ""))
         fault = "no such address" if self.path != "/v1/chat/completions" else own.fault(asked["messages"], attempt)
         if fault is not None:
             FAULTS[fault](self, own)
@@ -68,6 +69,17 @@ def _hang(handler: _Handler, own: LoopbackServer) -> None:
     handler.close_connection = True
 
 
+def _drip(handler: _Handler, own: LoopbackServer) -> None:
+    """A byte every twentieth of a second, each in time, and the whole never."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    while not own.closing.wait(0.05):
+        handler.wfile.write(b" ")
+    handler.close_connection = True
+
+
 def _close(handler: _Handler, own: LoopbackServer) -> None:
     """Half of what was announced, then the end."""
     handler.send_response(200)
@@ -91,6 +103,7 @@ FAULTS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
         "server error": _error(500, "internal error"),
         "overloaded": _error(503, "overloaded"),
         "hang": _hang,
+        "drip": _drip,
         "close": _close,
         "half a document": lambda handler, own: handler.give(200, b'{"choices": [{"message": {"con'),
         "another document": lambda handler, own: handler.give(200, {"choices": []}),
@@ -120,8 +133,10 @@ class LoopbackServer:
         reply: Callable[[Messages], str],
         fault: Callable[[Messages, int], str | None] = no_fault,
         hang_seconds: float = 60.0,
+        keep_headers: bool = False,
     ) -> None:
         self.reply, self.fault, self.hang_seconds = reply, fault, hang_seconds
+        self.keep_headers = keep_headers  # the keys of clients, in `headers_seen`: for tests of keys alone
         self.requests: Counter[str] = Counter()
         self.headers_seen: list[str] = []
         self.lock = threading.Lock()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .ratings import RATED, Rating
+
+_NUMBERS = ("judged", "cached", "requests", "prompt_tokens", "completion_tokens", "uncounted")
+_COUNTERS = ("unparsed", "retries")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,24 @@ class JudgeReport:
         if rating.why != RATED:
             self.unparsed[rating.why] += 1
 
+    def since(self, before: JudgeReport) -> JudgeReport:
+        """What was counted after an earlier state of this report."""
+        return JudgeReport(
+            **{name: getattr(self, name) - getattr(before, name) for name in (*_NUMBERS, *_COUNTERS)}, price=self.price
+        )
+
+    def data(self) -> dict[str, Any]:
+        """As plain data, which `from_data` reads."""
+        counters = {name: dict(getattr(self, name)) for name in _COUNTERS}
+        return {**{name: getattr(self, name) for name in _NUMBERS}, **counters, "price": self.price}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> JudgeReport:
+        """A report from plain data."""
+        counters = {name: Counter(data[name]) for name in _COUNTERS}
+        price = None if data["price"] is None else (data["price"][0], data["price"][1])
+        return cls(**{name: data[name] for name in _NUMBERS}, **counters, price=price)
+
     def spend(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
         """Count one reply's tokens."""
         self.uncounted += prompt_tokens is None or completion_tokens is None
@@ -64,8 +87,8 @@ class JudgeReport:
         retried = ", ".join(f"{count} {why}" for why, count in sorted(self.retries.items()))
         money = "cost unknown" if self.cost is None else f"{self.cost:.4f} US dollars"
         return (
-            f"{self.judged} judged ({self.cached} kept from before), {self.unparsed.total()} without a rating"
-            f"{f' ({reasons})' if reasons else ''}; {self.requests} requests"
+            f"{self.judged} judged ({self.cached} kept from before), {self.unparsed.total()} without a rating "
+            f"({100 * self.unparsed_rate:.1f} %{f': {reasons}' if reasons else ''}); {self.requests} requests"
             f"{f', retried: {retried}' if retried else ''}; {self.prompt_tokens} tokens read, "
             f"{self.completion_tokens} written, {money}"
         )
