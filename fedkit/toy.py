@@ -163,19 +163,23 @@ def play(
     toy: Toy,
     *,
     rounds: int,
-    steps: int,
+    steps: int | Sequence[int],
     lr: float = 0.2,
     start: Tensor | None = None,
     seed: int = 0,
 ) -> Played:
-    """An algorithm on a toy, all clients in every round, weighted as the algorithm has it."""
+    """An algorithm on a toy, all clients in every round, weighted as the algorithm has it.
+
+    `steps`: local steps of every round, or of each.
+    """
+    schedule = [steps] * rounds if isinstance(steps, int) else list(steps)
     w, server, states = {"w": toy.start if start is None else start}, {}, {}
     gradients, weights = {k: c.gradient for k, c in toy.clients.items()}, toy.weights(algorithm.weighting)
     played = Played(w["w"][None], [])
     points = [w["w"]]
-    for t in range(rounds):
+    for t, number in zip(range(rounds), schedule, strict=True):
         w, server, paths = play_round(
-            algorithm, w, server, states, gradients, lr=lr, steps=steps, round=t, weights=weights, seed=seed
+            algorithm, w, server, states, gradients, lr=lr, steps=number, round=t, weights=weights, seed=seed
         )
         points.append(w["w"])
         played.local.append({k: torch.stack([s["w"] for s in path]) for k, path in paths.items()})

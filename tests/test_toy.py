@@ -58,6 +58,15 @@ def test_playing_scaffold_shows_its_variates():
     assert played.states["A"].abs().max() > 0.01
 
 
+def test_a_number_of_steps_for_each_round():
+    fedavg = make_algorithm("fedavg")
+    first = play(fedavg, TOY, rounds=1, steps=6).path[-1]
+    second = play(fedavg, TOY, rounds=1, steps=2, start=first).path[-1]
+    assert torch.equal(play(fedavg, TOY, rounds=2, steps=[6, 2]).path, torch.stack([TOY.start, first, second]))
+    with pytest.raises(ValueError):
+        play(fedavg, TOY, rounds=3, steps=[6, 2])
+
+
 def test_another_start():
     start = torch.tensor([5.0, 5.0], dtype=torch.float64)
     assert torch.equal(play(make_algorithm("fedavg"), TOY, rounds=1, steps=1, start=start).path[0], start)
