@@ -94,6 +94,18 @@ def test_the_papers_judges():
     assert pickle.loads(pickle.dumps(own)) == own  # worker processes get it
 
 
+def test_the_key_of_a_choices_server(monkeypatch):
+    """OpenAI's for OpenAI; for any other server one of its own, or none."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai-0123456789")
+    monkeypatch.delenv("FEDKIT_JUDGE_KEY", raising=False)
+    with LoopbackServer(grade, keep_headers=True) as server:
+        JudgeChoice("m", server.base_url).judge("ref").rate_all([item(1)])
+        monkeypatch.setenv("FEDKIT_JUDGE_KEY", "sk-of-mine-0123456789")
+        JudgeChoice("m", server.base_url).judge("ref").rate_all([item(1)])
+        assert server.headers_seen == ["Bearer no-key", "Bearer sk-of-mine-0123456789"]
+    assert JudgeChoice("gpt-4").spec("ref").key_name == "OPENAI_API_KEY"
+
+
 def test_a_choice_is_checked(tmp_path):
     with pytest.raises(FedkitError, match="model has no name"):
         JudgeChoice(" ")

@@ -64,6 +64,9 @@ def test_defaults_come_from_the_profile(tmp_path):
         (["--frobnicate"], "unrecognized arguments: --frobnicate; see python reproduce.py --help"),
         (["-p", "rounds"], "expected 2 arguments"),
         (["--list", "--plan"], "not allowed with"),
+        (["--judge-url", "http://localhost:8000/v1"], "give --judge-model as well"),
+        (["--judge-model", "m", "--judge-url", "http://me:secret@localhost/v1"], "would be written into notebooks"),
+        (["--judge-model", "m", "--judge-url", "localhost:8000"], "no web address"),
     ],
 )
 def test_a_bad_option_is_one_sentence(tmp_path, capsys, call, said):
@@ -143,6 +146,18 @@ def test_parameters_agree_with_papermill(notebooks):
     for name, item in ours.items():
         assert item.text.replace('"', "'") == theirs[name]["default"].replace('"', "'")
     assert ours["rounds"].kinds == (int,) and theirs["rounds"]["inferred_type_name"] == "int"
+
+
+def test_a_judge_goes_to_the_notebooks_that_ask_one(notebooks, tmp_path):
+    write_notebook(notebooks, "40", "1", own="judge_model = None\njudge_url = None\njudge_prompts = None")
+    words = ["--judge-model", "paper", "--judge-url", "https://judge.example.org/v1"]
+    found = find_notebooks(notebooks)
+    values = parameters([found["20"], found["40"]], options(tmp_path, *words))
+    assert "judge_model" not in values["20"]
+    assert (values["40"]["judge_model"], values["40"]["judge_url"]) == ("paper", "https://judge.example.org/v1")
+    assert "judge_model" not in parameters([found["40"]], options(tmp_path))["40"]  # the notebook's own None
+    with pytest.raises(FedkitError, match="--judge-model: none of 20 asks a judge"):
+        parameters([found["20"]], options(tmp_path, *words))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 # Of the judge. MT-Bench's is greedy; the Ref score's is 0.2, and so is here that of Vicuna, of which nothing is said.
 TEMPERATURES: Mapping[str, float] = MappingProxyType({"mt_bench": 0.0, "vicuna": 0.2, "ref": 0.2})
+OTHER_KEY = "FEDKIT_JUDGE_KEY"  # the environment variable of a server that is not OpenAI's; it may be unset
 _SET = frozenset(one.name for one in fields(JudgeSpec)) - {"model", "base_url"}
 
 
@@ -30,8 +31,8 @@ class JudgeChoice:
 
     model: its name, or "paper" (the papers' models by benchmark). base_url: None is OpenAI's own. prompts: a file in
     MT-Bench's format; None: fedkit's words. settings: fields of `JudgeSpec` in place of its defaults, e.g. `prices`,
-    `key_variable`, or `temperature` in place of `TEMPERATURES`. Keys come from the environment. `FedkitError` for an
-    address that holds a password (this choice is written into notebooks), a missing file or an unknown setting.
+    `concurrency`, or `temperature` in place of `TEMPERATURES`. The key comes from the environment: OPENAI_API_KEY for
+    OpenAI's own server, FEDKIT_JUDGE_KEY, if it is set, for any other. `FedkitError` for an address that holds a password (this choice is written into notebooks), a missing file or an unknown setting.
     """
 
     model: str
@@ -56,7 +57,9 @@ class JudgeChoice:
         if benchmark not in JUDGED:
             raise unknown("judged benchmark", benchmark, JUDGED)
         model = WORDS.get(self.model, {}).get(benchmark, self.model)
-        return JudgeSpec(model, self.base_url or OPENAI, **{"temperature": TEMPERATURES[benchmark], **self.settings})
+        url = self.base_url or OPENAI
+        key = None if JudgeSpec(model, url).key_name else OTHER_KEY
+        return JudgeSpec(model, url, **{"temperature": TEMPERATURES[benchmark], "key_variable": key, **self.settings})
 
     def judge(self, benchmark: str, cache: str | Path | JudgeCache | None = None) -> OpenAIJudge:
         """The judge of a benchmark, its replies kept in `cache`."""

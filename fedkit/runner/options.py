@@ -16,6 +16,7 @@ EPILOG = """examples:
   python reproduce.py --list                           notebooks, what they need, minutes, products
   python reproduce.py --profile paper --plan           what would run, against Table 7, memory and time
   python reproduce.py --only 31 41 --seeds 0 1 -p rounds 5
+  python reproduce.py --profile paper --only 41 --judge-model paper      rated by GPT-4, the key in OPENAI_API_KEY
 exit code: 0 all well, 1 a notebook failed, 2 a mistake in the call or the input, 130 stopped"""
 
 
@@ -35,6 +36,8 @@ class Options:
     force: bool = False
     check: bool = False
     action: str = "run"  # run, list, plan
+    judge_model: str | None = None
+    judge_url: str | None = None
     params: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -66,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="run also what is unchanged")
     add("--check", action="store_true", help="run also the solutions; check that sources are stored clean")
     add("-p", dest="params", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
+    add("--judge-model", metavar="NAME", help="rates open answers; `paper`: GPT-4 as there; default: offline by chrF")
+    add(
+        "--judge-url",
+        metavar="URL",
+        help="an OpenAI-compatible server; default OpenAI's; keys: OPENAI_API_KEY, else FEDKIT_JUDGE_KEY",
+    )
     add("--results", metavar="DIR", help="default: results/ beside reproduce.py")
     add("--notebooks", metavar="DIR", help="default: notebooks/ beside reproduce.py")
     what = parser.add_mutually_exclusive_group()
@@ -86,6 +95,12 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
     data_dir = Path(given.data_dir).expanduser().resolve() if given.data_dir else None
     if data_dir is not None and not data_dir.is_dir():
         raise FedkitError(f"--data-dir {given.data_dir}: no such folder; give the folder that holds the raw files")
+    if given.judge_url and not given.judge_model:
+        raise FedkitError("--judge-url names a server and no model; give --judge-model as well")
+    if given.judge_model is not None:
+        from ..judges import JudgeChoice
+
+        JudgeChoice(given.judge_model, given.judge_url)  # refused before it is written into any notebook
     return Options(
         profile=profile,
         results=Path(given.results).expanduser().resolve() if given.results else root / "results",
@@ -100,4 +115,6 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
         check=given.check,
         action=given.action,
         params=tuple((name, value) for name, value in given.params),
+        judge_model=given.judge_model,
+        judge_url=given.judge_url,
     )

@@ -22,6 +22,8 @@ STANDARD: Mapping[str, str] = {
     "offline": "--offline",
     "results_dir": "--results",
 }
+# What some notebooks take: those whose answers are rated.
+JUDGE: Mapping[str, str] = {"judge_model": "--judge-model", "judge_url": "--judge-url"}
 _KINDS = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict}
 _TRUTH = {"true": True, "false": False}
 
@@ -121,7 +123,12 @@ def parameters(chosen: Sequence[Notebook], options: Options) -> dict[str, dict[s
         "offline": options.offline,
         "results_dir": str(options.folder),
     }
+    judge = {name: value for name in JUDGE if (value := getattr(options, name)) is not None}
+    if judge and not any("judge_model" in cell for cell in cells.values()):
+        raise FedkitError(f"--judge-model: none of {', '.join(cells)} asks a judge; leave it out")
     return {
-        number: standard | {name: convert(cell[name], text) for name, text in options.params if name in cell}
+        number: standard
+        | {name: value for name, value in judge.items() if name in cell}
+        | {name: convert(cell[name], text) for name, text in options.params if name in cell}
         for number, cell in cells.items()
     }
