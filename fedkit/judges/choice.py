@@ -32,7 +32,8 @@ class JudgeChoice:
     model: its name, or "paper" (the papers' models by benchmark). base_url: None is OpenAI's own. prompts: a file in
     MT-Bench's format; None: fedkit's words. settings: fields of `JudgeSpec` in place of its defaults, e.g. `prices`,
     `concurrency`, or `temperature` in place of `TEMPERATURES`. The key comes from the environment: OPENAI_API_KEY for
-    OpenAI's own server, FEDKIT_JUDGE_KEY, if it is set, for any other. `FedkitError` for an address that holds a password (this choice is written into notebooks), a missing file or an unknown setting.
+    OpenAI's own server, FEDKIT_JUDGE_KEY, if it is set, for any other. `FedkitError` for an address that holds a
+    password (this choice is written into notebooks), a missing file or an unknown setting.
     """
 
     model: str
