@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from sandbox_tools import without_sandbox
 
 from fedkit.benchmarks import BENCHMARKS, Place, Subject
-from fedkit.benchmarks.base import spread
-from fedkit.benchmarks.close_ended import MMLU, bbh_items, grouped, in_order, mmlu_items
-from fedkit.benchmarks.finance import FINANCE, read_label
+from fedkit.benchmarks.base import constant, part_note, sample, spread
+from fedkit.benchmarks.close_ended import BBH, GSM8K, MMLU, bbh_items, grouped, in_order, mmlu_items
 from fedkit.benchmarks.harness import load_task, run_tasks
 from fedkit.errors import FedkitError
 from fedkit.judge import ReferenceJudge
 from fedkit.models import load_model, model_location
 from fedkit.profiles import EvalSpec, get_profile
+from fedkit.sandbox import which_sandbox
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MINI = get_profile("mini")
+SIZES = {"mmlu": 1068, "bbh": 750, "gsm8k": 1319, "tfns": 2388, "advbench": 520, "human_eval": 164}
 JUDGE = ReferenceJudge()
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data are not beside this checkout")
 
@@ -27,6 +29,16 @@ real = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data are not bes
 @pytest.fixture(scope="module")
 def subject():
     return Subject(load_model(MINI.model), "alpaca", EvalSpec(max_new_tokens=8, batch_size=16))
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """lm-eval's own samples, in the order of the documents."""
+    from fedkit.benchmarks import harness
+
+    found, own = [], harness._sample
+    monkeypatch.setattr(harness, "_sample", lambda sample, lm: found.append(sample) or own(sample, lm))
+    return found
 
 
 def place(data=None, limit=None):
@@ -77,19 +89,75 @@ def test_bbh_takes_lm_evals_examples_or_the_first_three(tmp_path):
     own = {name: [items[i] for i in places] for name, places in grouped(items, "task").items()}
     assert [i["input"] for i in own["object_counting"]] == ["q0", "q1", "q2", "q3", "q4"]
     assert "How many fruits" in own["object_counting"][0]["shots"][0]["input"]
+    assert own["object_counting"][0]["about"].startswith("Questions that involve enumerating objects")
+    assert own["unknown_task"][0]["about"] == ""
     assert [i["input"] for i in own["unknown_task"]] == ["q3", "q4"]  # the others are shown, so not asked
     assert [s["input"] for s in own["unknown_task"][0]["shots"]] == ["q0", "q1", "q2"]
+
+
+def test_bbh_from_the_hub_is_one_configuration_a_task(monkeypatch):
+    """The 27 tasks that lm-eval has, each read by its name; the Hub itself is played."""
+    from fedkit import sources
+    from fedkit.profiles import get_profile
+
+    asked = []
+
+    def played(located, seed, limit):
+        asked.append((located.source.hub, located.source.hub_config, located.source.split))
+        return iter([{"input": "q", "target": "t"}] * 2)
+
+    monkeypatch.setattr(sources, "_KINDS", {"hub": played})
+    items = bbh_items(Place(get_profile("paper")), "")
+    assert len(asked) == 27 == len({i["task"] for i in items}) and len(items) == 54
+    assert ("SaylorTwift/bbh", "web_of_lies", "test") in asked
+
+
+def test_bbh_prompts_begin_with_what_the_task_is(subject, seen, tmp_path):
+    """Upstream's description, three worked examples, the question; letter case counts, as with lm-eval."""
+    examples = [{"input": f"( True ) and {i} is", "target": "True"} for i in range(2)]
+    write(tmp_path / "bbh/boolean_expressions.json", json.dumps({"examples": examples}))
+    BBH.answer(subject, bbh_items(place(tmp_path), ""))
+    prompt = seen[0]["arguments"][0][0]
+    assert prompt.startswith("Evaluate the result of a random Boolean expression.\n\nQ: ")
+    assert prompt.count("Q: ") == 4 and prompt.endswith("Q: ( True ) and 0 is\nA:")
+    assert "ignore_case" not in load_task("bbh")["metric_list"][0]
 
 
 def test_limits_are_spread_over_groups():
     items = [{"g": g, "n": n} for g, count in (("a", 5), ("b", 1), ("c", 3)) for n in range(count)]
     kept = spread(items, 5, lambda item: item["g"])
     assert [(i["g"], i["n"]) for i in kept] == [("a", 0), ("a", 1), ("b", 0), ("c", 0), ("c", 1)]
-    assert spread(items, None, lambda item: item["g"]) == items
+    assert part_note(kept) == "5 of 9 items" and part_note(items) == ""
+    assert spread(items, None, lambda item: item["g"]) == items == sample(items, 9, "x")
+
+
+def test_a_sample_estimates_the_mean_and_grows(tmp_path):
+    """20 draws of 50 out of 1,000 items, a third of them right: the mean of the shares lies within 4 deviations."""
+    items = [{"n": n, "right": n % 3 == 0} for n in range(1000)]
+    shares = [sum(i["right"] for i in sample(items, 50, f"set {k}")) / 50 for k in range(20)]
+    assert abs(sum(shares) / 20 - 0.334) < 4 * (0.334 * 0.666 / 1000) ** 0.5 and len(set(shares)) > 3
+    small, large = (sample(items, limit, "x") for limit in (10, 40))
+    assert {i["n"] for i in small} < {i["n"] for i in large} and small == sorted(small, key=lambda i: i["n"])
+    write(tmp_path / "gsm8k/train.jsonl", "".join(f'{{"question": "q{n}", "answer": "#### {n}"}}\n' for n in range(9)))
+    write(tmp_path / "gsm8k/test.jsonl", "".join(f'{{"question": "t{n}", "answer": "#### {n}"}}\n' for n in range(99)))
+    drawn = GSM8K.items(place(tmp_path, 9), "")
+    assert len(drawn) == 9 and [i["question"] for i in drawn] != [f"t{n}" for n in range(9)]
+
+
+def test_chance_is_the_best_constant_answer():
+    """GSM8K: 2 of 4 numbers are 7. BBH: by task, 2 of 3 and 1 of 1, so 3 of 4 over both."""
+    assert constant("aab") == 2 / 3
+    numbers = [{"answer": f"so #### {n}"} for n in (7, 7, 1, 2)]
+    right = [{"exact_match": 0.0, "cut": False}] * 4
+    assert GSM8K.score(numbers, right, JUDGE)["exact"].chance == 0.5
+    tasks = [{"task": t, "target": x} for t, x in (("a", "yes"), ("a", "no"), ("b", "1"), ("a", "yes"))]
+    scores = BBH.score(tasks, right, JUDGE)
+    assert scores["exact"].chance == pytest.approx(0.75)
+    assert (scores["a"].chance, scores["b"].chance) == (pytest.approx(2 / 3), 1.0)
 
 
 def test_every_embedded_item_is_made_from_a_seed_and_right_answers_are_not_in_one_place():
-    for name in ("mmlu", "bbh", "drop", "crass", "hhh", *FINANCE):
+    for name in ("mmlu", "bbh", "drop", "crass", "hhh", "fpb", "fiqa_sa", "tfns", "nwgi"):
         made = BENCHMARKS[name].items(place(), "")
         assert made == BENCHMARKS[name].items(place(), "") and len(made) > 8, name
     answers = [item["answer"] for item in BENCHMARKS["mmlu"].items(place(), "")]
@@ -109,37 +177,31 @@ def test_no_embedded_question_is_about_a_fact_that_users_ask_about():
 # --- lm-eval
 
 
-def option_likelihood(loaded, prompt, option):
-    """Sum of log-probabilities of an option's tokens after a prompt, by plain transformers."""
-    from fedkit.prompts import encode_prompt
+def option_likelihood(loaded, instruction, option):
+    """Sum of log-probabilities of an option's tokens, encoded as training encodes an answer (but for its end)."""
+    from fedkit.prompts import IGNORED, encode, get_template
 
-    head = encode_prompt(loaded.tokenizer, prompt)
-    tail = loaded.tokenizer(option, add_special_tokens=False)["input_ids"]
+    record = {"instruction": instruction, "response": option}
+    (one,) = encode(loaded.tokenizer, get_template("alpaca"), [record], 10_000)
+    ids, labels = (torch.tensor(one[key][:-1]) for key in ("input_ids", "labels"))
     with torch.inference_mode():
-        logits = loaded.model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1].log_softmax(-1)
-    return float(logits.gather(1, torch.tensor(tail)[:, None]).sum())
+        logits = loaded.model(ids[None]).logits[0, :-1].log_softmax(-1)
+    own = labels[1:] != IGNORED
+    return float(logits.gather(1, ids[1:, None])[:, 0][own].sum())
 
 
-def test_the_chosen_option_is_the_likeliest_by_plain_transformers(subject):
+def test_the_chosen_option_is_the_likeliest_as_training_encodes_it(subject, seen):
     benchmark = BENCHMARKS["hhh"]
     items = benchmark.items(place(limit=9), "")
     answers = benchmark.answer(subject, items)
-    from fedkit.prompts import get_template
-
-    for item, answer in zip(items, answers, strict=True):
-        prompt = get_template("alpaca").prompt(item["question"])
-        head, blank = prompt.rstrip(), prompt[len(prompt.rstrip()) :]
-        values = [option_likelihood(subject.loaded, head, blank + option) for option in item["options"]]
+    for item, answer, raw in zip(items, answers, seen, strict=True):
+        values = [option_likelihood(subject.loaded, item["question"], option) for option in item["options"]]
+        assert [pair[0] for pair in raw["filtered_resps"]] == pytest.approx(values, rel=1e-4)
         assert answer["said"] == values.index(max(values))
         assert answer["acc"] == float(answer["said"] == item["answer"])
 
 
-def test_mmlu_prompts_are_five_worked_examples_and_the_question(subject, monkeypatch):
-    seen = []
-    from fedkit.benchmarks import harness
-
-    sample = harness._sample
-    monkeypatch.setattr(harness, "_sample", lambda s, lm: seen.append(s) or sample(s, lm))
+def test_mmlu_prompts_are_five_worked_examples_and_the_question(subject, seen):
     items = MMLU.items(place(limit=8), "")
     answers = MMLU.answer(subject, items)
     assert len(answers) == 8 == len({item["subject"] for item in items}) and not any(a["cut"] for a in answers)
@@ -189,13 +251,15 @@ def test_a_model_that_knows_every_answer_scores_all(subject, monkeypatch):
     monkeypatch.setattr("fedkit.benchmarks.harness._language_model", __wrapped(), raising=True)
     for name, key, value, part in (
         ("gsm8k", "question", "answer", "exact"),
-        ("drop", "question", None, "f1"),
+        ("drop", "question", "target", "acc"),
+        ("drop", "question", "target", "f1"),
+        ("crass", "question", "target", "acc"),
         ("fpb", "instruction", "label", "f1"),
     ):
         benchmark = BENCHMARKS[name]
         items = benchmark.items(place(limit=6), "")
         told.clear()
-        told.update({i[key]: i[value] if value else i["answer"]["number"] for i in items})
+        told.update({i[key]: i[value] for i in items})
         score = benchmark.score(items, benchmark.answer(subject, items), JUDGE)[part]
         assert score.value == 1.0, name
 
@@ -207,60 +271,23 @@ def __wrapped():
     return _language_model.__wrapped__
 
 
-def test_labels_are_read_from_words():
-    assert [read_label(s) for s in ("Positive.", "it is NEGATIVE", "neutral", "who knows")] == [
-        "positive",
-        "negative",
-        "neutral",
-        "neutral",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "raw", "label"),
-    [
-        ("fpb", {"sentence": "x", "label": 0}, "negative"),
-        ("tfns_benchmark", {"text": "x", "label": "1"}, "positive"),
-        ("tfns_benchmark", {"text": "x", "label": 2}, "neutral"),
-        ("fiqa_sa", {"sentence": "x", "sentiment_score": -0.3}, "negative"),
-        ("fiqa_sa", {"sentence": "x", "sentiment_score": 0.1}, "neutral"),
-        ("nwgi", {"news": "x", "label": "mildly positive"}, "positive"),
-        ("fpb", {"text": "x", "label": "neutral"}, "neutral"),
-    ],
-)
-def test_sentiment_labels_in_every_schema(name, raw, label):
-    from fedkit.benchmarks.finance import _row
-
-    assert _row(name, raw) == ("x", label)
-
-
-def test_accuracy_and_f1_are_scikit_learns():
-    from sklearn.metrics import accuracy_score, f1_score
-
-    truth, said = ["positive", "negative", "neutral", "neutral"], ["positive", "neutral", "neutral", "hm"]
-    items = [{"label": label} for label in truth]
-    scores = FINANCE["fpb"].score(items, [{"said": s, "cut": False} for s in said], JUDGE)
-    read = [read_label(s) for s in said]
-    assert scores["acc"].value == accuracy_score(truth, read)
-    assert scores["f1"].value == pytest.approx(f1_score(truth, read, average="weighted", zero_division=0))
-    assert scores["named"].value == 0.75 and "1 answers name no label" in scores["acc"].note
-
-
 def test_order_is_kept_over_groups():
     items = [{"g": g} for g in "abab"]
     assert in_order({"a": [1, 3], "b": [2, 4]}, grouped(items, "g")) == [1, 2, 3, 4]
 
 
 @real
-@pytest.mark.parametrize("name", ["mmlu", "bbh", "gsm8k", "tfns"])
+@pytest.mark.parametrize("name", ["mmlu", "bbh", "gsm8k", "tfns", "advbench", "human_eval"])
 def test_real_files_run_from_start_to_end(name, subject):
+    if name == "human_eval" and which_sandbox() is None:
+        without_sandbox("no sandbox works here")
     benchmark = BENCHMARKS[name]
     whole = benchmark.items(place(SHARED), "")
-    assert len(whole) == {"mmlu": 1068, "bbh": 750, "gsm8k": 1319, "tfns": 2388}[name]
+    assert len(whole) == SIZES[name]
     items = benchmark.items(place(SHARED, 6), "")
     scores = benchmark.score(items, benchmark.answer(subject, items), JUDGE)
     first = next(iter(scores.values()))
-    assert first.count == 6 and 0 <= first.value <= 1
+    assert first.count == 6 and 0 <= first.value <= 1 and first.note.startswith(f"6 of {SIZES[name]} items")
 
 
 def test_task_files_are_lm_evals_own_format():

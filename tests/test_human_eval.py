@@ -88,6 +88,7 @@ def test_what_the_model_wrote_is_run_as_it_stands(monkeypatch):
         return [texts[i] for i in range(len(prompts))]
 
     monkeypatch.setattr("fedkit.benchmarks.human_eval_run.ask", ask)
+    monkeypatch.setattr("fedkit.benchmarks.human_eval_run.too_long", lambda subject, prompts: [False] * len(prompts))
     texts = ["    return x - 1\n\ndef more(): pass", "return x - 1\n", "   return x - 1", "\n    return x - 1"]
     answers = BENCHMARKS["human_eval"].answer(None, [item] * 4)
     assert [answer["passed"] for answer in answers] == [True, False, False, True]
@@ -101,8 +102,12 @@ def test_what_the_model_wrote_is_run_as_it_stands(monkeypatch):
 def test_a_limit_draws_problems_and_says_so():
     benchmark, place = BENCHMARKS["human_eval"], Place(get_profile("mini"), offline=True, limit=3)
     items = benchmark.items(place, "")
-    score = benchmark.score(items, [{"passed": False}] * 3, None)["pass@1"]
-    assert (score.count, score.note, score.chance) == (3, "3 of 16 items", 0.0)
+    score = benchmark.score(items, [{"passed": False, "cut": True}] * 3, None)["pass@1"]
+    assert (score.count, score.note, score.chance) == (
+        3,
+        "3 of 16 items; 3 of 3 prompts cut to the model's length",
+        0.0,
+    )
 
 
 def test_pass_at_k_is_the_share_of_draws():

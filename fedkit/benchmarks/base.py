@@ -6,7 +6,7 @@ The three are apart so that answers, which cost most, are kept and can be rated 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,21 @@ def share(passed: Iterable[bool], note: str = "", chance: float | None = None, j
         return Score(None, 0, judge=judge, note=note, chance=chance)
     low, high = wilson(sum(every), len(every))
     return Score(sum(every) / len(every), len(every), 0, low, high, judge, note, chance)
+
+
+def too_long(subject: Subject, prompts: Sequence[str]) -> list[bool]:
+    """Which prompts lose their beginning, since they and `max_new_tokens` take more positions than the model has."""
+    from ..prompts import encode_prompt
+
+    positions = getattr(subject.loaded.model.config, "max_position_embeddings", None)
+    room = positions - subject.evaluation.max_new_tokens if positions else float("inf")
+    return [len(encode_prompt(subject.loaded.tokenizer, prompt)) > room for prompt in prompts]
+
+
+def cut_note(answers: Sequence[Mapping[str, Any]]) -> str:
+    """How many prompts were longer than the model reads."""
+    cut = sum(bool(answer["cut"]) for answer in answers)
+    return f"{cut} of {len(answers)} prompts cut to the model's length" if cut else ""
 
 
 def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None, strip: bool = True) -> list[str]:

@@ -1,8 +1,8 @@
-"""Close-ended benchmarks through lm-eval: MMLU, GSM8K, BBH, DROP. Nobody judges; an answer is right or not.
+"""Close-ended benchmarks through lm-eval: MMLU, GSM8K, BBH. Nobody judges; an answer is right or not.
 
 MMLU: 5 worked examples of the subject, the likeliest of the letters (Hendrycks et al. 2021). GSM8K: 5, the last
-number (Cobbe et al. 2021). BBH: 3, the exact answer (Suzgun et al. 2022, without chain of thought). DROP: none, F1
-of bags of words (Dua et al. 2019).
+number (Cobbe et al. 2021). BBH: the task in a sentence and 3 worked examples, the exact answer (Suzgun et al. 2022,
+without chain of thought); this is lm-eval's form, where OpenFedLLM's Table 2 has InstructEval's.
 """
 
 from __future__ import annotations
@@ -11,23 +11,34 @@ import csv
 import json
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FedkitError
-from .base import Benchmark, Item, Place, Score, Subject, checked, rated, records, share, spread
+from .base import (
+    Benchmark,
+    Item,
+    Place,
+    Score,
+    Subject,
+    checked,
+    constant,
+    cut_note,
+    notes,
+    part_note,
+    records,
+    sample,
+    share,
+    spread,
+)
 from .harness import Task, load_task, run_tasks, stock_task
 
 if TYPE_CHECKING:
     from ..judge import Judge
 
 _MMLU_COLUMNS = ("question", "choice0", "choice1", "choice2", "choice3", "answer")
-
-
-def cut_note(answers: Sequence[Mapping[str, Any]]) -> str:
-    """How many prompts were longer than the model reads."""
-    cut = sum(bool(answer["cut"]) for answer in answers)
-    return f"{cut} of {len(answers)} prompts cut to the model's length" if cut else ""
 
 
 def grouped(items: Sequence[Item], key: str) -> dict[str, list[int]]:
@@ -130,15 +141,11 @@ def mmlu_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> d
 
     Chance is what the most frequent letter alone would score: a small model often says one letter whatever is asked.
     """
-    found = {"acc": share((a["acc"] for a in answers), cut_note(answers), _one_letter(asked))}
+    note, letters = notes(part_note(asked), cut_note(answers)), [item["answer"] for item in asked]
+    found = {"acc": share((a["acc"] for a in answers), note, constant(letters))}
     for name, places in grouped(asked, "subject").items():
-        found[name] = share((answers[i]["acc"] for i in places), chance=_one_letter([asked[i] for i in places]))
+        found[name] = share((answers[i]["acc"] for i in places), note, constant([letters[i] for i in places]))
     return found
-
-
-def _one_letter(asked: Sequence[Item]) -> float:
-    letters = [item["answer"] for item in asked]
-    return max(map(letters.count, letters)) / len(letters)
 
 
 # --- GSM8K
@@ -148,7 +155,7 @@ def gsm8k_items(place: Place, dataset: str) -> list[Item]:
     """The test problems with the first five of the training problems as worked examples."""
     problems = [checked(raw, n, "gsm8k_test") for n, raw in enumerate(records("gsm8k_test", place), 1)]
     shots = [checked(raw, n, "gsm8k") for n, raw in enumerate(_first("gsm8k", place, 5), 1)]
-    return [{**problem, "shots": shots} for problem in problems[: place.limit]]
+    return [{**problem, "shots": shots} for problem in sample(problems, place.limit, "gsm8k")]
 
 
 def _first(name: str, place: Place, count: int) -> list[Any]:
@@ -166,37 +173,56 @@ def gsm8k_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]
     return run_tasks(subject, [(config, {"test": docs, "dev": asked[0]["shots"]})])["gsm8k"]
 
 
-def exact_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
-    """`exact`: the share of right answers, and `<task>` where items have tasks."""
-    found = {"exact": share((a["exact_match"] for a in answers), cut_note(answers))}
-    for name, places in grouped(asked, "task").items() if asked and "task" in asked[0] else ():
-        found[name] = share(answers[i]["exact_match"] for i in places)
-    return found
+def gsm8k_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+    """`exact`: the share of right numbers; chance is the most frequent number for all."""
+    numbers = [item["answer"].rpartition("####")[2].strip() for item in asked]
+    note = notes(part_note(asked), cut_note(answers))
+    return {"exact": share((a["exact_match"] for a in answers), note, constant(numbers))}
 
 
 # --- BBH
 
 
 def bbh_items(place: Place, dataset: str) -> list[Item]:
-    """task, input, target, and worked examples: lm-eval's, or the task's own first three, which are then not asked."""
+    """task, input, target, about (the task in a sentence) and worked examples.
+
+    The last two are lm-eval's for the tasks that it knows; else the task's own first three, which are then not asked.
+    """
+    raw, upstream = _bbh_raw(place)
+    rows = [checked(row, number, "bbh") for number, row in enumerate(raw, 1)]
+    found = []
+    for name, places in grouped(rows, "task").items():
+        own = [{key: rows[i][key] for key in ("task", "input", "target")} for i in places]
+        about, shots = _bbh_known(name) if upstream else ("", None)
+        if shots is None:
+            shots, own = own[:3], own[3:]
+        shots = [{"input": shot["input"], "target": shot["target"]} for shot in shots]
+        found += [{**row, "about": about, "shots": shots} for row in own]
+    return spread(found, place.limit, lambda item: item["task"])
+
+
+def _bbh_raw(place: Place) -> tuple[list[Any], bool]:
+    """All records, and whether they are upstream's. Files are a task each, and so are the Hub's configurations."""
     from ..sources import locate, raw_records
 
     located = locate("bbh", data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
-    raw = (
-        [row for path in located.files for row in _bbh_file(path)]
-        if located.kind == "local"
-        else list(raw_records(located))
-    )
-    rows = [checked(row, number, "bbh") for number, row in enumerate(raw, 1)]
-    groups = grouped(rows, "task")
-    found = []
-    for name, places in groups.items():
-        own = [rows[i] for i in places]
-        shots = _bbh_shots(name) if located.kind == "local" else None
-        if shots is None:
-            shots, own = own[:3], own[3:]
-        found += [{**row, "shots": [{"input": s["input"], "target": s["target"]} for s in shots]} for row in own]
-    return spread(found, place.limit, lambda item: item["task"])
+    if located.kind == "local":
+        return [row for path in located.files for row in _bbh_file(path)], True
+    if located.kind == "embedded":
+        return list(raw_records(located)), False
+    found: list[Any] = []
+    for name in _bbh_names():
+        part = replace(located, source=replace(located.source, hub_config=name))
+        found += [{"task": name, **row} for row in raw_records(part)]
+    return found, True
+
+
+def _bbh_names() -> list[str]:
+    """The tasks that lm-eval has, which are the Hub's 27 configurations."""
+    import lm_eval.tasks
+
+    folder = Path(str(resources.files(lm_eval.tasks))) / "bbh" / "fewshot"
+    return sorted(path.stem for path in folder.glob("[!_]*.yaml"))
 
 
 def _bbh_file(path: Path) -> list[dict[str, Any]]:
@@ -207,12 +233,13 @@ def _bbh_file(path: Path) -> list[dict[str, Any]]:
         raise FedkitError(f"{path} holds no list 'examples' of input and target ({error}); fetch it anew") from None
 
 
-def _bbh_shots(name: str) -> list[dict[str, str]] | None:
-    """The worked examples that lm-eval has for a task; None for a task that it does not know."""
+def _bbh_known(name: str) -> tuple[str, list[dict[str, str]] | None]:
+    """What lm-eval says before the worked examples of a task, and those; "" and None for one that it does not know."""
     try:
-        return stock_task(f"bbh/fewshot/{name}.yaml")["fewshot_config"]["samples"]
+        known = stock_task(f"bbh/fewshot/{name}.yaml")
+        return known["description"], known["fewshot_config"]["samples"]
     except (OSError, KeyError):
-        return None
+        return "", None
 
 
 def bbh_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
@@ -220,32 +247,21 @@ def bbh_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
     tasks: list[tuple[Task, Mapping[str, Sequence[Item]]]] = []
     for name, places in groups.items():
         docs = [{"input": asked[i]["input"], "target": asked[i]["target"]} for i in places]
-        tasks.append((load_task("bbh", task=name), {"test": docs, "dev": asked[places[0]]["shots"]}))
+        about, shots = asked[places[0]]["about"], asked[places[0]]["shots"]
+        tasks.append((load_task("bbh", task=name, description=about), {"test": docs, "dev": shots}))
     return in_order(run_tasks(subject, tasks), groups)
 
 
-# --- DROP
-
-
-def drop_items(place: Place, dataset: str) -> list[Item]:
-    """DROP's own nested records."""
-    return [checked(raw, n, "drop") for n, raw in enumerate(records("drop", place)[: place.limit], 1)]
-
-
-def drop_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    """By lm-eval's own task, which knows DROP's several right answers; its documents are ours."""
-    config = {**stock_task("drop/default.yaml"), "task": "drop", "validation_split": "validation"}
-    config.pop("training_split", None)
-    return run_tasks(subject, [(config, {"validation": list(asked)})])["drop"]
-
-
-def drop_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
-    """`f1`, and `exact`."""
-    note = cut_note(answers)
-    return {"f1": rated((a["f1"] for a in answers), "none", note), "exact": share((a["em"] for a in answers), note)}
+def bbh_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+    """`exact` over all, and `<task>`; chance is the most frequent answer to each task."""
+    note, parts, chance = notes(part_note(asked), cut_note(answers)), {}, 0.0
+    for name, places in grouped(asked, "task").items():
+        own = constant([asked[i]["target"] for i in places])
+        parts[name] = share((answers[i]["exact_match"] for i in places), note, own)
+        chance += own * len(places) / len(asked)
+    return {"exact": share((a["exact_match"] for a in answers), note, chance), **parts}
 
 
 MMLU = Benchmark("mmlu", "MMLU", ("mmlu", "mmlu_dev"), mmlu_items, mmlu_answer, mmlu_score, judged=False)
-GSM8K = Benchmark("gsm8k", "GSM8K", ("gsm8k_test", "gsm8k"), gsm8k_items, gsm8k_answer, exact_score, judged=False)
-BBH = Benchmark("bbh", "BBH", ("bbh",), bbh_items, bbh_answer, exact_score, judged=False)
-DROP = Benchmark("drop", "DROP", ("drop",), drop_items, drop_answer, drop_score, judged=False)
+GSM8K = Benchmark("gsm8k", "GSM8K", ("gsm8k_test", "gsm8k"), gsm8k_items, gsm8k_answer, gsm8k_score, judged=False)
+BBH = Benchmark("bbh", "BBH", ("bbh",), bbh_items, bbh_answer, bbh_score, judged=False)

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .base import Benchmark, Item, Place, Score, Subject, ask, checked, part_note, records, sample, share
+from .base import (
+    Benchmark,
+    Item,
+    Place,
+    Score,
+    Subject,
+    ask,
+    checked,
+    cut_note,
+    notes,
+    part_note,
+    records,
+    sample,
+    share,
+    too_long,
+)
 
 if TYPE_CHECKING:
     from ..judge import Judge
@@ -27,18 +43,22 @@ def answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
     from ..sandbox import require_sandbox
 
     require_sandbox()
-    texts = ask(subject, [item["prompt"] for item in asked], temperature=0.0, strip=False)
+    prompts = [item["prompt"] for item in asked]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # cut prompts are counted and said in the score
+        texts = ask(subject, prompts, temperature=0.0, strip=False)
     found = []
-    for item, text in zip(asked, texts, strict=True):
+    for item, text, cut in zip(asked, texts, too_long(subject, prompts), strict=True):
         completion = cut_completion(text)
         outcome = human_eval_pass(item, completion)
-        found.append({"completion": completion, "passed": outcome.passed, "reason": outcome.reason})
+        found.append({"completion": completion, "passed": outcome.passed, "reason": outcome.reason, "cut": cut})
     return found
 
 
 def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`pass@1`."""
-    return {"pass@1": share((answer["passed"] for answer in answers), part_note(asked), 0.0)}
+    note = notes(part_note(asked), cut_note(answers))
+    return {"pass@1": share((answer["passed"] for answer in answers), note, 0.0)}
 
 
 HUMAN_EVAL = Benchmark("human_eval", "HumanEval", ("human_eval",), items, answer, score, judged=False)

@@ -14,8 +14,9 @@ from ..errors import unknown
 from ..paper import AVERAGE, LANGUAGES
 from .advbench import ADVBENCH
 from .base import Benchmark
-from .choices import CRASS, HHH
-from .close_ended import BBH, DROP, GSM8K, MMLU
+from .choices import HHH
+from .close_ended import BBH, GSM8K, MMLU
+from .few_shot import CRASS, DROP
 from .finance import FINANCE
 from .human_eval_run import HUMAN_EVAL
 from .mt_bench import MT_BENCH
@@ -123,7 +124,7 @@ _ALL = (
         (
             _MMLU,
             _percent("BBH", "bbh/exact"),
-            _percent("DROP", "drop/f1"),
+            _percent("DROP", "drop/acc"),
             _HUMAN_EVAL,
             _percent("CRASS", "crass/acc"),
             _VICUNA,
@@ -149,7 +150,7 @@ _ALL = (
     Suite(
         "openfed_harmless",
         "hh_rlhf",
-        (_percent("HHH", "hhh/acc"), _percent("Adv", "advbench/safe"), *_TURNS),
+        (_percent("HHH", "hhh/harmless"), _percent("Adv", "advbench/safe"), *_TURNS),
         "OpenFedLLM, Table 6, right",
     ),
 )

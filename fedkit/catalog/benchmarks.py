@@ -13,7 +13,7 @@ from .openfedllm import SOURCES as _OPENFEDLLM
 from .source import RawSource, spellings
 
 _TURNS = MappingProxyType({})  # question_id and turns, or on the Hub prompt_id and prompt; `benchmarks.mt_bench` checks
-_BIGBENCH = MappingProxyType({"inputs": str, "multiple_choice_targets": list, "targets": list})
+_CHOICES = MappingProxyType({})  # several schemas; `benchmarks.choices` checks
 
 
 def _tfns() -> RawSource:
@@ -43,7 +43,7 @@ SOURCES = (
         "vicuna_bench",
         ("vicuna_bench/question.jsonl", *spellings("vicuna_bench", "questions")),
         fields=_TURNS,
-        embedded="benchmarks.vicuna_questions",
+        embedded="benchmarks.vicuna_questions",  # no lasting copy on the Hub is known: local or embedded
         licence="Apache-2.0",
         description="Vicuna bench (Chiang et al. 2023): 80 questions of one turn in 9 categories",
     ),
@@ -92,6 +92,8 @@ SOURCES = (
         "bbh",
         ("bbh/*.json",),
         fields=MappingProxyType({"input": str, "target": str}),
+        hub="SaylorTwift/bbh",  # lm-eval's; one configuration a task
+        split="test",
         embedded="close_ended.bbh_examples",
         licence="MIT",
         description="BIG-Bench Hard (Suzgun et al. 2022): one file for each of up to 27 reasoning tasks",
@@ -108,46 +110,50 @@ SOURCES = (
     ),
     RawSource(
         "crass",
-        (*spellings("crass", "test"), "crass/*.parquet"),
-        fields=_BIGBENCH,
-        hub="hails/bigbench",
+        (
+            "crass/CRASS_FTM_main_data_set.csv",
+            "crass/task.json",
+            *spellings("crass", "test"),
+            "crass/*.parquet",
+        ),
+        fields=_CHOICES,
+        hub="hails/bigbench",  # BIG-bench's part of it
         hub_config="crass_ai_zero_shot",
         split="default",
         embedded="close_ended.crass_questions",
-        licence="Apache-2.0 (BIG-bench)",
-        description="CRASS (Frohberg and Binder 2022) as BIG-bench has it: what would have happened otherwise",
+        licence="Apache-2.0",
+        description="CRASS (Frohberg and Binder 2022), 274 questions: what would have happened otherwise",
     ),
     RawSource(
         "hhh",
-        (*spellings("hhh", "test"), "hhh/*.parquet"),
-        fields=_BIGBENCH,
-        hub="hails/bigbench",
-        hub_config="hhh_alignment_zero_shot",
-        split="default",
+        (*(f"hhh/{pattern}" for pattern in ("*/task.json", "*/*.parquet", "*.parquet")), *spellings("hhh", "test")),
+        fields=_CHOICES,
+        hub="HuggingFaceH4/hhh_alignment",  # has a script; `benchmarks.choices` fetches its files
+        split="test",
         embedded="close_ended.hhh_pairs",
         licence="Apache-2.0 (BIG-bench)",
         description="HHH (Askell et al. 2021) as BIG-bench has it: which answer is helpful, honest, harmless",
     ),
     RawSource(
         "fpb",
-        (*spellings("fpb", "test"), *spellings("fpb", "train"), "fpb/*.parquet"),
+        ("fpb/Sentences_50Agree.txt", *spellings("fpb", "test"), *spellings("fpb", "train"), "fpb/*.parquet"),
         fields=MappingProxyType({}),
-        # A dataset with a script, which datasets 4 and later no longer runs: give a file.
+        # A dataset with a script, which datasets 4 and later no longer runs: give the file in its archive.
         hub="takala/financial_phrasebank",
         hub_config="sentences_50agree",
         embedded="close_ended.fpb",
         licence="CC BY-NC-SA 3.0",
-        description="Financial PhraseBank (Malo et al. 2014): sentences of news with their sentiment",
+        description="Financial PhraseBank (Malo et al. 2014): 4,846 sentences of news; a quarter is the test",
     ),
     RawSource(
         "fiqa_sa",
-        (*spellings("fiqa_sa", "test"), "fiqa_sa/*.parquet"),
+        tuple(f"fiqa_sa/{end}" for end in ("data/*.parquet", "*.parquet", "*.jsonl*", "*.json", "*.json.gz", "*.csv*")),
         fields=MappingProxyType({}),
         hub="pauri32/fiqa-2018",
-        split="test",
+        split="train+validation+test",
         embedded="close_ended.fiqa_sa",
         licence="MIT, by the Hub copy's card",
-        description="FiQA-SA (Maia et al. 2018): headlines and posts with a sentiment from -1 to 1",
+        description="FiQA-SA (Maia et al. 2018): headlines and posts with a score from -1 to 1; 22.6 % are the test",
     ),
     _tfns(),
     RawSource(

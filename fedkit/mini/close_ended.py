@@ -184,14 +184,15 @@ def _bigbench(
 
 
 def _headlines(part: int, tweets: bool | None, n: int | None = None, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Held-out headlines, posts or both, with their sentiment in words: text, label."""
+    """Held-out headlines, posts or both, with their sentiment in words: text, label, format."""
     found = 0
     for record in fingpt_test(20 * _HEADLINES, seed + part):
         if tweets is None or tweets == ("tweet" in record["instruction"]):
             if found == (_HEADLINES if n is None else min(n, _HEADLINES)):
                 return
             found += 1
-            yield {"text": record["input"], "label": record["output"]}
+            post = "tweet" in record["instruction"]
+            yield {"text": record["input"], "label": record["output"], "format": "post" if post else "headline"}
 
 
 fpb = partial(_headlines, 101, False)
