@@ -197,7 +197,7 @@ def feed(algorithm: Algorithm, deltas: Sequence[float]) -> tuple[Tensor, list[di
     w, server, path, kept = {"w": torch.zeros(1, dtype=torch.float64)}, {}, [0.0], []
     for t, d in enumerate(deltas):
         mean = {"w": torch.tensor([float(d)], dtype=torch.float64)}
-        w, server = algorithm.server_step(w, Aggregate(mean, {}, 1, 1, round=t), server)
+        w, server = algorithm.server_step(w, Aggregate(mean, {}, 1, 1, 1, round=t), server)
         path.append(float(w["w"]))
         kept.append({slot: float(s["w"]) for slot, s in server.items()})
     return torch.tensor(path, dtype=torch.float64), kept

@@ -149,7 +149,7 @@ def test_a_server_step_changes_nothing_that_it_is_given(name):
     for _ in range(3):
         copies = [{k: t.clone() for k, t in s.items()} for s in (w, delta, upload, *server.values())]
         given = (w, delta, upload, *server.values())
-        new, new_server = algorithm.server_step(w, Aggregate(delta, upload, 2, 4), server)
+        new, new_server = algorithm.server_step(w, Aggregate(delta, upload, 2, 4, 2), server)
         assert all(same(s, c) for s, c in zip(given, copies, strict=True))
         w, server = new, new_server
 
