@@ -160,3 +160,27 @@ def test_scale(record):
 def test_judge(record, tmp_path):
     found = record("judge", "--items", 20, "--data-dir", tmp_path)
     assert [t["met"] for t in found["targets"]] == [True] * 3 and "not measured" in found["notes"][0]
+
+
+def test_real(record, tmp_path):
+    """The base and a FedAvg run that is found; an untouched adapter answers as the base does. No answer is a chance."""
+    from fedkit.models import adapter_state, load_model, save_state
+    from fedkit.profiles import get_profile
+
+    data, run = tmp_path / "data", tmp_path / "mini" / "runs" / "one"
+    (data / "tfns").mkdir(parents=True), run.mkdir(parents=True)
+    lines = [f"Shares of {n} rise,{n % 3}" for n in range(9)]
+    (data / "tfns" / "sent_valid.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    config = {"algorithm": "fedavg", "dataset": "fed_chatbot_it", "seed": 0, "train": {"template": "alpaca"}}
+    (run / "config.json").write_text(json.dumps(config))
+    save_state(adapter_state(load_model(get_profile("mini").model).model), run / "adapter.safetensors")
+    words = ("--data-dir", data, "--results", tmp_path / "mini", "--only", "tfns", "--limit", 6)
+    found = record("real", *words)
+    rows = found["rows"]
+    assert [(r["model"], r["benchmark"]) for r in rows] == [
+        (who, f"TFNS, {part}") for who in ("base", "FedAvg") for part in ("acc", "f1")
+    ]
+    assert all(r["items"] == 6 and "6 of 9 items" in r["note"] and r["chance"] and r["95 % interval"] for r in rows)
+    assert [r["score"] for r in rows[:2]] == [r["score"] for r in rows[2:]]
+    assert {r["verdict"] for r in rows} <= {"near chance", "below chance", "above chance"}
+    assert found["data"]["base, tfns"]["acc"]["count"] == 6 and found["targets"][0]["met"]

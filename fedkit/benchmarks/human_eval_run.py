@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +38,13 @@ def answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
     What the model wrote is run letter for letter up to the first line that leaves the function, so a body that is not
     indented fails. `fedkit` generates and runs it, not lm-eval: lm-eval's task runs generated code in its own process.
     """
+    from ..console import quiet
     from ..human_eval import cut_completion, human_eval_pass
     from ..sandbox import require_sandbox
 
     require_sandbox()
     prompts = [item["prompt"] for item in asked]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cut prompts are counted and said in the score
+    with quiet():  # cut prompts are counted and said in the score
         texts = ask(subject, prompts, temperature=0.0, strip=False)
     found = []
     for item, text, cut in zip(asked, texts, too_long(subject, prompts), strict=True):
