@@ -121,7 +121,7 @@ _ALL = (
     Suite(
         "openfed_general",
         "alpaca_gpt4",
-        (
+        (  # by InstructEval in the paper: so are DROP and CRASS here; MMLU and BBH are in lm-eval's form
             _MMLU,
             _percent("BBH", "bbh/exact"),
             _percent("DROP", "drop/acc"),
