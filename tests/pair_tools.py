@@ -13,7 +13,7 @@ from fedkit.federated import FederatedDataset
 PAIRED = replace(SHORT, task="dpo", local_steps=3, batch_size=3)
 
 
-def make_pairs(sizes, name="pairs"):
+def make_pairs(sizes=(3, 6, 9, 12, 20), name="pairs"):
     """Clients a, b, ... of the given numbers of pairs; every record of the federation is different."""
     rows, partition = [], {}
     for k, size in enumerate(sizes):
