@@ -52,12 +52,13 @@ def test_bound_of_the_advantage():
     assert advantage_bound(1e6, 1e-3) == advantage_bound(math.inf, 0) == 1.0
 
 
-@pytest.mark.parametrize("z", [0.7, 1.5])
-def test_the_best_attack_on_one_gaussian_lies_below_the_bound(z):
-    """One round of everybody: advantage 2 Phi(1 / 2z) - 1 exactly, and under the bound of any delta."""
-    exact = math.erf(1 / (2 * z) / math.sqrt(2))
+@pytest.mark.parametrize(("kind", "moves"), [("poisson", 1), ("fixed", 2)])
+@pytest.mark.parametrize("z", [0.7, 1.5, 4.0])
+def test_the_best_attack_on_one_gaussian_lies_below_the_bound(z, kind, moves):
+    """One round of everybody, a sum that moves by 1 or 2 S: advantage 2 Phi(moves / 2z) - 1 , under any bound."""
+    exact = math.erf(moves / (2 * z) / math.sqrt(2))
     for delta in (1e-5, 1e-3, 0.1):
-        assert exact <= advantage_bound(epsilon(z, Sampling("poisson", 5, 5), 1, delta), delta) + 1e-6
+        assert exact <= advantage_bound(epsilon(z, Sampling(kind, 5, 5), 1, delta), delta) + 1e-6
 
 
 def test_exposure_of_a_rank():
