@@ -45,9 +45,10 @@ def measure_case(data: Any, train: Any, loaded: Any, turns: int) -> dict[str, An
                 with tempfile.TemporaryDirectory(prefix="fedkit-") as folder:
                     began = time.perf_counter()
                     done = run(config, data, Path(folder), loaded=loaded, progress=False)
-                    if turn:
-                        seconds[name].append(time.perf_counter() - began)
-        drawn = sum(client["steps"] for line in done.history for client in line["clients"]) * train.batch_size
+                    took, history = time.perf_counter() - began, done.history
+                if turn:
+                    seconds[name].append(took)
+        drawn = sum(client["steps"] for line in history for client in line["clients"]) * train.batch_size
     finally:
         DPOClient.reference_logps, DPOClient.keep = real, True  # type: ignore[method-assign]
     return {"seconds": seconds, "scored": scored, "drawn": drawn}
@@ -59,11 +60,11 @@ def measure(options: Any) -> Report:
 
     from fedkit.builders import build
     from fedkit.models import load_model
-    from fedkit.profiles import PROFILES
+    from fedkit.profiles import get_profile
     from fedkit.seeds import generator
 
     datasets.disable_progress_bars()
-    profile = PROFILES["mini"]
+    profile = get_profile(options.profile)
     whole = build("fed_chatbot_pa", profile).dataset
     base = replace(profile.dataset("fed_chatbot_pa").train, rounds=options.rounds, dynamic_epochs=None)
     base = replace(base, local_steps=options.steps)
@@ -91,9 +92,9 @@ def measure(options: Any) -> Report:
             }
         )
         targets.append(Target(f"{name}: kept over computed again", round(statistics.median(each), 4), "at most", 1.0))
-    settings = {key: getattr(options, key) for key in ("rounds", "steps", "clients", "turns")}
+    settings = {key: getattr(options, key) for key in ("rounds", "steps", "clients", "turns", "profile")}
     notes = ["Ratios: median [least, largest] of the turns. A pair that is drawn once costs the same either way."]
-    return Report(rows, {**settings, "batch": base.batch_size, "threads": 1, "model": "mini"}, targets, notes, data)
+    return Report(rows, {**settings, "batch": base.batch_size, "threads": 1}, targets, notes, data)
 
 
 def main() -> int:
@@ -103,6 +104,7 @@ def main() -> int:
     options.add_argument("--steps", type=int, default=5)
     options.add_argument("--clients", type=int, default=4)
     options.add_argument("--turns", type=int, default=3)
+    options.add_argument("--profile", default="mini", help="the embedded federation and its settings")
     given = options.parse_args()
     return conclude("dpo", given, lambda: measure(given))
 

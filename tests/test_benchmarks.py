@@ -184,3 +184,69 @@ def test_real(record, tmp_path):
     assert [r["score"] for r in rows[:2]] == [r["score"] for r in rows[2:]]
     assert {r["verdict"] for r in rows} <= {"near chance", "below chance", "above chance"}
     assert found["data"]["base, tfns"]["acc"]["count"] == 6 and found["targets"][0]["met"]
+
+
+def write_alignment(folder, accuracies, metrics=("accuracy", "low", "high", "margin", "pairs", "skipped")):
+    """A seeds table as notebook 38 writes it; every interval 0.04 to both sides."""
+    rows = []
+    for seed, share in enumerate(accuracies):
+        line = {
+            "accuracy": share,
+            "low": share - 0.04,
+            "high": share + 0.04,
+            "margin": 0.2,
+            "pairs": 300,
+            "skipped": 90,
+        }
+        rows += [("fedavg", m, seed, line[m]) for m in metrics]
+        rows += [("fedavg", "shorter", seed, 0.56), ("fedavg", "longer", seed, 0.44)]
+    frame = pd.DataFrame(rows, columns=["row", "metric", "seed", "value"])
+    frame = frame.assign(table="38_hh_rlhf", unit="held-out pairs; margin in nats; local pairs", judge="none")
+    (folder / "tables").mkdir(parents=True)
+    frame.to_csv(folder / "tables" / "38_hh_rlhf_seeds.csv", index=False)
+
+
+def test_alignment_has_two_intervals_and_two_length_rules(record, tmp_path):
+    """0.60, 0.62, 0.64: mean 0.62, half width t(0.975, 2) 0.02 / sqrt(3); the lower ends are 0.56, 0.58 and 0.60."""
+    write_alignment(tmp_path / "run", [0.60, 0.62, 0.64])
+    found = record("alignment", "--results", tmp_path / "run")
+    seeds, over = found["targets"]
+    assert seeds["value"] == pytest.approx(0.56) and seeds["met"]
+    assert over["value"] == pytest.approx(0.62 - 4.30265 * 0.02 / 3**0.5, abs=1e-4) and over["met"]
+    assert [row["accuracy"] for row in found["rows"]] == ["0.600", "0.620", "0.640", "0.620", "0.560", "0.440"]
+    assert found["notes"][0].startswith("Scored: local pairs,")
+    assert found["notes"][1] == "The interval of 2 of 3 seeds lies above the better length rule (0.560)."
+
+
+def test_alignment_says_where_a_target_is_missed_open_or_without_its_table(call, record, tmp_path):
+    write_alignment(tmp_path / "poor", [0.50, 0.51, 0.52])
+    assert [t["met"] for t in record("alignment", "--results", tmp_path / "poor")["targets"]] == [False, False]
+    write_alignment(tmp_path / "short", [0.7])
+    assert [t["met"] for t in record("alignment", "--results", tmp_path / "short")["targets"]] == [True, None]
+    write_alignment(tmp_path / "old", [0.7], metrics=("accuracy", "margin", "pairs", "skipped"))
+    for folder, told in (("old", "metric low is missing"), ("none", "is not there")):
+        code, printed = call("alignment", "--results", tmp_path / folder)
+        assert code == 2 and told in printed.err and "reproduce.py --only 38" in printed.err
+
+
+def test_dpo_counts_what_the_reference_scored(record):
+    """Whoever takes part in every round has read its pairs before; without keeping, all that is drawn is scored."""
+    found = record("dpo", "--rounds", 2, "--steps", 1, "--clients", 2, "--turns", 1, "--profile", "smoke")
+    (_, all_rounds) = found["data"].values()
+    kept, again = (all_rounds["scored"][way] for way in ("kept", "computed again"))
+    assert 0 < kept < again <= all_rounds["drawn"] == 2 * 2 * 4
+    for case in found["data"].values():
+        assert case["scored"]["kept"] <= case["scored"]["computed again"]
+        assert all(len(times) == 1 and times[0] > 0 for times in case["seconds"].values())
+    assert [t["bound"] for t in found["targets"]] == [1.0, 1.0]
+
+
+def test_algorithms(record):
+    """SCAFFOLD sends its variates beside the adapter: twice the bytes. One turn has no interval, so no verdict."""
+    words = ("--turns", 1, "--clients", 2, "--steps", 1, "--batch", 2, "--algorithms", "scaffold")
+    found = record("algorithms", *words)
+    plain, scaffold = found["rows"]
+    assert (plain["algorithm"], scaffold["algorithm"]) == ("fedavg, 2 clients", "scaffold, 2 clients")
+    assert float(scaffold["MB up"]) / float(plain["MB up"]) > 1.9
+    (target,) = found["targets"]
+    assert target["bound"] == 1.3 and target["met"] is None
