@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from core_tools import SHORT, largest, make_config, make_federation, same
 
+from fedkit import runs
 from fedkit.aggregators import gaussian, norm
 from fedkit.algorithms import Aggregate, Broadcast, make_algorithm
 from fedkit.errors import FedkitError
@@ -224,6 +227,19 @@ def test_a_run_says_what_it_promises(tiny_loaded, tiny_spec, tmp_path):
         assert said["epsilon"] is None and why in said["refused"]
     assert "no bound on an update" in promised("dp_paper", sigma=0.1)["refused"]
     assert promised("fedavg") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"), [("privacy/clipping.py", True), ("profiles/specs.py", True), ("report.py", False)]
+)
+def test_a_change_of_what_trains_makes_old_runs_old(changed, matters, tmp_path, monkeypatch):
+    """The bound of an update and a client's steps belong to the training code, a report does not."""
+    home = tmp_path / "fedkit"
+    shutil.copytree(Path(runs.__file__).parent, home, ignore=lambda _, names: [n for n in names if n == "__pycache__"])
+    monkeypatch.setattr(runs, "__file__", str(home / "runs.py"))
+    before = runs.training_code.__wrapped__()
+    (home / changed).write_text((home / changed).read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    assert (runs.training_code.__wrapped__() != before) == matters
 
 
 @pytest.mark.parametrize(
