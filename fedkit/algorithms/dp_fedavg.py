@@ -31,6 +31,7 @@ from ..privacy.accounting import Sampling, epsilon
 from ..privacy.clipping import adapted_bound, clipped
 from ..sampling import poisson_sample, sample_clients
 from .base import Aggregate, Algorithm, Broadcast, Finished, ServerState
+from .ranges import require
 
 _BOUND, _BELOW = "dp/bound", "dp/below"
 _DRAWS = {
@@ -62,13 +63,11 @@ class DPFedAvg(Algorithm):
     delta: float = 1e-4
 
     def __post_init__(self) -> None:
-        for field in ("clip", "noise", "adapt", "count_noise"):
-            value, least = getattr(self, field), 0 if field in ("noise", "adapt") else 1e-12
-            if not least <= value < math.inf:
-                much = "above" if least else "at least"
-                raise FedkitError(f"{field} of dp_fedavg is {value}; it must be finite and {much} 0")
-        if not 0 < self.delta < 1:
-            raise FedkitError(f"delta of dp_fedavg is {self.delta}; it must lie between 0 and 1")
+        for field in ("clip", "count_noise"):
+            require(self, field, above=0)
+        for field in ("noise", "adapt"):
+            require(self, field, least=0)
+        require(self, "delta", above=0, below=1)
         Sampling(self.sampling, 1, 1)  # refuses an unknown kind
         if self.adapt and self.noise >= 2 * self.count_noise:
             raise FedkitError(

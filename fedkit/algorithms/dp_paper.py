@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..aggregators import State, gaussian
-from ..errors import FedkitError
 from .base import Algorithm, Broadcast
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class DPPaper(Algorithm):
     sigma: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.sigma < float("inf"):
-            raise FedkitError(f"sigma of dp_paper is {self.sigma}; it must be a finite number of at least 0")
+        require(self, "sigma", least=0)
 
     def privacy(self, clients: int, sampled: int, rounds: int) -> dict[str, Any]:
         """The noise, and why no epsilon stands beside it."""
