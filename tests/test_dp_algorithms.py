@@ -221,7 +221,7 @@ def test_a_run_says_what_it_promises(tiny_loaded, tiny_spec, tmp_path):
     said = promised("dp_fedavg", noise=2.0, clip=0.1, sampling="fixed", delta=1e-3)
     assert said["epsilon"] == epsilon(2.0, Sampling("fixed", 2, 3), 2, 1e-3) and "refused" not in said
     assert said["neighbours"] == "one client is replaced by another" and said["clip"] == 0.1
-    assert "seed is not known" in said["covers"] and said["sampling"]["sampled"] == 2
+    assert "as long as its seed is not known" in said["covers"] and said["sampling"]["sampled"] == 2
     for params, why in (({"noise": 2.0, "secret": False}, "not secret"), ({"noise": 0.0}, "there is no noise")):
         said = promised("dp_fedavg", clip=0.1, **params)
         assert said["epsilon"] is None and why in said["refused"]

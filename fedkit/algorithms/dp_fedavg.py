@@ -14,7 +14,7 @@ and else 0. That has size 1/2 whatever b is, so under noise of deviation `count_
 What epsilon covers: the sequence of global adapters, against whoever sees all of them. It does not cover a run's
 history.jsonl, checkpoint.safetensors and clients/: do not publish them. Draw and noise here come from the run's seed,
 which config.json and the manifest hold: whoever knows it can compute both, so keep it as secret as the draw, or
-replace both by a cryptographic source.
+replace both by a cryptographic source. A run that starts from another's adapter adds its epsilon to that one's.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class DPFedAvg(Algorithm):
             "neighbours": draw.neighbours,
             "delta": self.delta,
             "epsilon": None,
-            "covers": "the sequence of global adapters, as long as the run's seed is not known",
+            "covers": "the global adapters of this run's rounds, as long as its seed is not known",
         }
         try:
             spent = self.epsilon_of(sampled, clients, rounds, self.delta)
