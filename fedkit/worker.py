@@ -87,7 +87,9 @@ def rate(
         if judge and not answered.exists():
             rater.check()  # a missing key is told before the answers are made, not after
         scores = ref_scores(questions, kept.answers(answered, questions, ask), rater)
-        said = rater.report.describe() if judge else ""
+        if judge:
+            said = rater.report.describe()
+            rater.close()
         write_text(path, scores.to_json(orient="records", lines=True, force_ascii=False, double_precision=15))
     # Read back also what was just written, so that a later call gives the same to the last digit.
     text = {"id": str, "instruction": str, "answer": str, "reference": str}

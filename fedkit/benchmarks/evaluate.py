@@ -53,9 +53,9 @@ def evaluate(
 
     model: a `Run`, an adapter (name -> tensor), a `Loaded` model as it is, or None for the untrained base. judge: rates
     open answers, all of them or by the benchmark's name; None is the session's, or else the offline `ReferenceJudge`.
-    limit: at most so many items of each benchmark, or by name, spread over categories. evaluation: in place of the
-    profile's. template: in place of the run's (the suite's dataset's). seed: of sampled answers. Data are looked for
-    as the session does.
+    limit: at most so many items of each benchmark, or by name, spread over categories or drawn by chance.
+    evaluation: in place of the profile's. template: in place of the run's (the suite's dataset's). seed: of sampled
+    answers. Data are looked for as the session does.
 
     What the judge left unrated is counted in the row and scores nothing; so are all items of a benchmark that needs a
     sandbox where none works. Answers are kept every 64 items, an API judge's replies one by one, so that the same call
