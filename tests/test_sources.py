@@ -305,3 +305,12 @@ def test_a_number_that_python_does_not_read_is_a_fault_of_the_file(tmp_path, nam
     (tmp_path / "gsm8k" / name).write_text(text.format("9" * 5000))
     with pytest.raises(FedkitError, match=rf"{name} cannot be read at line 1 \(Exceeds the limit"):
         list(load_raw("gsm8k", data_dir=tmp_path)[1])
+
+
+def test_the_page_on_the_data_folder_is_up_to_date():
+    """docs/data_folder.md is what `python -m fedkit.catalog` prints: a line for every source and each of its files."""
+    from fedkit.catalog.__main__ import table
+
+    page = (Path(__file__).parents[1] / "docs" / "data_folder.md").read_text(encoding="utf-8")
+    assert page == table(), "stale; run python -m fedkit.catalog > docs/data_folder.md"
+    assert all(f"| {name}: " in page for name in SOURCES)
