@@ -52,6 +52,7 @@ class ResultsTable:
         self.judge = judge if isinstance(judge, str) else judge.name
         self.unit = unit
         self.paper = paper.published(table)
+        self.note = ""  # what stands below the Markdown: what judging cost, how many items there were
         self._values: dict[tuple[str, str], dict[int, float]] = {}
 
     def add(self, row: str, metric: str, values: Sequence[float] | float, seeds: Sequence[int] | int = 0) -> None:
@@ -99,7 +100,7 @@ class ResultsTable:
 
     def markdown(self) -> str:
         """The wide form to read: each row of ours, under it the paper's; last the paper's rows that we did not run."""
-        return markdown(self.frame())
+        return markdown(self.frame()) + (f"\n{self.note}\n" if self.note else "")
 
     def write(self, directory: str | Path) -> Path:
         """Write `<table>.csv`, `<table>_seeds.csv` and `<table>.md` into a folder; the path of the first."""
@@ -116,7 +117,7 @@ def source_note(judge: str, printed: paper.PaperTable | None) -> str:
     where = f"{printed.paper}, {printed.place}" if printed else ""
     if judge == "none":
         return "Measured, not judged." + (f" The paper's numbers: {where}." if printed else "")
-    ours = f"Ours is rated by: {judge}" + ("." if "GPT-4" in judge else ", which is not GPT-4.")
+    ours = f"Ours is rated by: {judge}" + ("." if "gpt-4" in judge.lower() else ", which is not GPT-4.")
     if printed is None:
         return f"{ours} The papers have no such table."
     if judge == printed.judge:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FedkitError
-from .base import Benchmark, Item, Place, Score, Subject, ask, rated, records, spread
+from .base import Benchmark, Item, Place, Score, Subject, ask, notes, part_note, rated, records, spread
 
 if TYPE_CHECKING:
     from ..judge import Judge
@@ -116,8 +116,8 @@ def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[s
 
     def part(places: Sequence[int]) -> Score:
         due = [i for i in places if offline or asked[i // TURNS]["category"] in WITH_REFERENCE]
-        note = without_reference(judge, [made[i] for i in due], [values[i] for i in due])
-        return rated([values[i] for i in places], judge.name, note)
+        bare = without_reference(judge, [made[i] for i in due], [values[i] for i in due])
+        return rated([values[i] for i in places], judge.name, notes(part_note(asked), bare))
 
     found = {f"turn {turn + 1}": part(range(turn, len(made), TURNS)) for turn in range(TURNS)}
     for category in dict.fromkeys(item["category"] for item in asked):

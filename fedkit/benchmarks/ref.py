@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..prompts import get_template
-from .base import Benchmark, Item, Place, Score, Subject, ask, rated, spread
+from .base import Benchmark, Item, Place, Score, Subject, ask, notes, part_note, rated, spread
 
 if TYPE_CHECKING:
     from ..judge import Judge
@@ -39,7 +39,8 @@ def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[s
 
     def part(places: Sequence[int]) -> Score:
         own = [values[i] for i in places]
-        return rated(own, judge.name, without_reference(judge, [made[i] for i in places], own))
+        bare = without_reference(judge, [made[i] for i in places], own)
+        return rated(own, judge.name, notes(part_note(asked), bare))
 
     found = {"score": part(range(len(made)))}
     for code in sorted({item["language"] for item in asked}):

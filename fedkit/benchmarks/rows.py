@@ -88,7 +88,9 @@ def _combined(column: Column, parts: list[Score]) -> Score:
         return Score(None, count, unrated, judge=judges, note=notes)
     if len(parts) > 1:
         mean = sum(part.value for part in parts if part.value is not None) / len(parts)
-        return Score(mean * column.scale, count, unrated, judge=judges, note=notes)
+        chances = [part.chance for part in parts if part.chance is not None]
+        chance = column.scale * sum(chances) / len(parts) if len(chances) == len(parts) else None
+        return Score(mean * column.scale, count, unrated, judge=judges, note=notes, chance=chance)
     (one,) = parts
 
     def scaled(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..prompts import get_template
-from .base import Benchmark, Item, Place, Score, Subject, ask, rated
+from .base import Benchmark, Item, Place, Score, Subject, ask, notes, part_note, rated
 from .mt_bench import question_items
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[s
     whole = [replace(one, references=tuple(i["reference"])) for one, i in zip(made, asked, strict=True)]
     values = rate_all(judge, whole)
     # The bench has no references, so to grade without one is as it should be; not to be able to is not.
-    note = without_reference(judge, whole, values) if getattr(judge, "needs_reference", False) else ""
-    return {"score": rated(values, judge.name, note)}
+    bare = without_reference(judge, whole, values) if getattr(judge, "needs_reference", False) else ""
+    return {"score": rated(values, judge.name, notes(part_note(asked), bare))}
 
 
 VICUNA = Benchmark("vicuna", "Vicuna bench", ("vicuna_bench",), items, answer, score)
