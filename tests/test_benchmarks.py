@@ -242,11 +242,23 @@ def test_dpo_counts_what_the_reference_scored(record):
 
 
 def test_algorithms(record):
-    """SCAFFOLD sends its variates beside the adapter: twice the bytes. One turn has no interval, so no verdict."""
-    words = ("--turns", 1, "--clients", 2, "--steps", 1, "--batch", 2, "--algorithms", "scaffold")
-    found = record("algorithms", *words)
-    plain, scaffold = found["rows"]
-    assert (plain["algorithm"], scaffold["algorithm"]) == ("fedavg, 2 clients", "scaffold, 2 clients")
-    assert float(scaffold["MB up"]) / float(plain["MB up"]) > 1.9
-    (target,) = found["targets"]
-    assert target["bound"] == 1.3 and target["met"] is None
+    """Local training stands beside FedAvg of one client; a bound is judged by the interval's upper end.
+
+    SCAFFOLD sends its variates beside the adapter: twice the bytes.
+    """
+    words = ("--turns", 2, "--clients", 2, "--steps", 1, "--batch", 2)
+    found = record("algorithms", *words, "--algorithms", "local", "scaffold", "dp_paper")
+    together, alone = found["data"]["parts"]
+    assert (list(together["seconds"]), together["clients"]) == (["fedavg", "scaffold", "dp_paper"], 2)
+    assert (list(alone["seconds"]), alone["clients"]) == (["fedavg", "local"], 1)
+    assert all(len(s) == 2 for part in found["data"]["parts"] for s in part["seconds"].values())
+    assert alone["bytes_up_down"]["local"] == alone["bytes_up_down"]["fedavg"]
+    assert together["bytes_up_down"]["scaffold"][0] / together["bytes_up_down"]["fedavg"][0] > 1.9
+    assert sorted(t["bound"] for t in found["targets"]) == [1.15, 1.15, 1.3]
+    for target, row in zip(found["targets"], (r for r in found["rows"] if r["over fedavg"] != "1"), strict=True):
+        high = float(row["over fedavg"].rstrip("]").split(", ")[1])
+        assert target["value"] == pytest.approx(high, abs=1e-3) and target["met"] == (
+            target["value"] <= target["bound"]
+        )
+    once = record("algorithms", *words[2:], "--turns", 1, "--algorithms", "fedprox")
+    assert {t["met"] for t in once["targets"]} == {None}  # one turn has no interval
