@@ -29,6 +29,7 @@ CLAIM_COLUMNS = ("id", "paper", "place", "claim", "verdict", "evidence", "profil
 
 __all__ = [
     "ResultsTable",
+    "decimals",
     "interval",
     "markdown",
     "read_csv",
@@ -150,6 +151,23 @@ def wide(frame: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
     return metrics, list(rows.values())
 
 
+def decimals(frame: pd.DataFrame) -> dict[str, int]:
+    """Digits after the point by metric: two; where nobody judges 0 for counts, 3 for what lies within -1 and 1.
+
+    A judge's scores and per cents keep two whatever they are, as the papers print them.
+    """
+    digits = {}
+    for metric, cells in frame.groupby("metric", sort=False):
+        numbers = cells[["value", "low", "high", "paper"]].stack().dropna().to_numpy(dtype=np.float64)
+        if (cells["judge"] != "none").any():
+            digits[str(metric)] = 2
+        elif (numbers == np.round(numbers)).all():
+            digits[str(metric)] = 0
+        else:
+            digits[str(metric)] = 3 if (np.abs(numbers) <= 1).all() else 2
+    return digits
+
+
 def markdown(frame: pd.DataFrame) -> str:
     """A tidy frame of one table as Markdown, with its judge, unit and seeds said in words."""
     if frame.empty:
@@ -157,6 +175,7 @@ def markdown(frame: pd.DataFrame) -> str:
     first = frame.iloc[0]
     printed = paper.published(str(first["table"]))
     metrics, rows = wide(frame)
+    digits = decimals(frame)
     counts = sorted({int(n) for n in frame["seeds"]})
     over = " to ".join(map(str, sorted({counts[0], counts[-1]})))
     lines = [f"# {first['table']}", ""]
@@ -172,19 +191,20 @@ def markdown(frame: pd.DataFrame) -> str:
     ]
     for row in rows:
         if row["run"]:
-            cells = [_cell(*row["ours"][m]) if m in row["ours"] else "" for m in metrics]
+            cells = [_cell(*row["ours"][m], digits[m]) if m in row["ours"] else "" for m in metrics]
             lines.append(f"| **{row['name']}** | " + " | ".join(cells) + " |")
         if row["paper"]:
             name = "*paper*" if row["run"] else f"{row['name']}, *paper only*"
-            cells = [f"*{row['paper'][m]:.2f}*" if m in row["paper"] else "" for m in metrics]
+            cells = [f"*{row['paper'][m]:.{digits[m]}f}*" if m in row["paper"] else "" for m in metrics]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: float | None, low: float | None, high: float | None) -> str:
+def _cell(value: float | None, low: float | None, high: float | None, digits: int) -> str:
     if value is None:
         return ""
-    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    own = f"{value:.{digits}f}"
+    return own if low is None or high is None else f"{own} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def write_claims(results: str | Path, judged: Sequence[Judged], *, profile: str) -> Path:

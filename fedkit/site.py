@@ -13,7 +13,7 @@ from typing import Any
 
 from . import paper
 from .errors import FedkitError
-from .report import CLAIM_COLUMNS, COLUMNS, read_csv, source_note, wide, write_text
+from .report import CLAIM_COLUMNS, COLUMNS, decimals, read_csv, source_note, wide, write_text
 
 _PAGE = Path(__file__).with_name("site_page.html")
 
@@ -88,6 +88,7 @@ def _table(path: Path) -> dict[str, Any]:
         "title": printed.title if printed else title(name),
         "place": f"{printed.paper}, {printed.place}" if printed else "",
         "metrics": metrics,
+        "decimals": decimals(frame),
         "rows": rows,
         "best": _best(rows, metrics) if first["judge"] != "none" else {},
         "unit": first["unit"],

@@ -89,6 +89,18 @@ def test_markdown_shows_ours_then_the_papers_then_what_was_not_run():
     assert "rated by: chrF reference (offline)" in text and "GPT-4" in text and "not on one scale" in text
 
 
+def test_counts_are_whole_and_small_measures_keep_a_third_digit():
+    table = ResultsTable("38_dpo", "none", "u")
+    for metric, value in (("accuracy", 0.6923), ("margin", 3.38), ("pairs", 195), ("ties", 0), ("p", 0.001)):
+        table.add("FedAvg", metric, value)
+    table.add("FedAvg", "less", [0.0002, 0.0006], [0, 1])
+    line = table.markdown().splitlines()[-1]
+    assert line == "| **FedAvg** | 0.692 | 3.38 | 195 | 0 | 0.001 | 0.000 [-0.002, 0.003] |"
+    judged = ResultsTable("t", "refusal phrases", "per cent")
+    judged.add("FedAvg", "AdvBench", 50.0)
+    assert judged.markdown().splitlines()[-1] == "| **FedAvg** | 50.00 |"
+
+
 def test_a_judge_may_be_given_itself():
     from fedkit.judge import ReferenceJudge
 
