@@ -1,4 +1,4 @@
-"""FedAvgM: Hsu et al. 2019, "Measuring the effects of non-identical data distribution ..." (FedAvgM).
+"""FedAvgM: Hsu et al. 2019, "Measuring the effects of non-identical data distribution ...", section 4.2 (FedAvgM).
 
 With D the mean of the clients' deltas, weighted by their samples, and m from 0:
 
