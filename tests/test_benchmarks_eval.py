@@ -17,6 +17,7 @@ from fedkit.judge import ReferenceJudge
 from fedkit.judges import JudgeSpec, OpenAIJudge, load_prompts
 from fedkit.judges.loopback import LoopbackServer
 from fedkit.models import initial_state, load_model
+from fedkit.paper import AVERAGE
 from fedkit.profiles import EvalSpec, get_profile
 from fedkit.prompts import get_template
 from fedkit.prompts_chat import conversation_prompt
@@ -220,9 +221,7 @@ def test_columns_are_means_of_parts_and_percents(kit):
 def test_every_suite_runs_offline_on_every_column(kit):
     """Each metric of each table has a form in the embedded world, and a value."""
     for name, suite in SUITES.items():
-        if name == "fed_aya":
-            continue  # 16 answers a language: the next test
-        row = evaluate(kit, None, suite, limit=3)
+        row = evaluate(kit, None, suite, limit=8 if name == "fed_aya" else 3)  # one a language
         assert list(row.series().index) == [column.name for column in suite.columns], name
         frame = row.frame()
         assert (frame["items"] > 0).all() and (frame["unrated"] == 0).all(), name
@@ -236,7 +235,17 @@ def test_fed_aya_by_language_is_the_old_path(kit):
     assert row.series().to_numpy() == pytest.approx(old[row.series().index].to_numpy())
 
 
+def test_a_limit_below_the_number_of_parts_leaves_some_without_a_value(kit):
+    row = evaluate(kit, None, "fed_aya", limit=3)
+    assert len(row.series()) == 3 and len(row.frame()) == len(SUITES["fed_aya"].columns)
+    assert row.score(AVERAGE).value is None and "no item of it within the limit" in row.frame().loc[AVERAGE, "note"]
+
+
 def test_mistakes_are_sentences(kit):
+    with pytest.raises(FedkitError, match="unknown metric of suite fed_aya 'nope'; known: "):
+        evaluate(kit, None, "fed_aya", limit=3).score("nope")
+    with pytest.raises(FedkitError, match="unknown benchmark of suite own 'mmlo'; known: "):
+        evaluate(kit, None, Suite("own", "fed_aya", (Column("MMLU", ("mmlo/acc",)),)))
     with pytest.raises(FedkitError, match="unknown suite of benchmarks 'chat'; known: chatbot_it"):
         evaluate(kit, None, "chat")
     with pytest.raises(FedkitError, match="limit is 0 for mt_bench"):

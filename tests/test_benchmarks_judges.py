@@ -230,10 +230,10 @@ def test_real_questions_without_references_are_graded_alone(tmp_path, answered):
     assert score.value is None and score.note == f"{score.unrated} not rated for want of a reference answer"
 
 
-def write_questions(folder, count=2):
+def write_questions(folder, count=2, **fields):
     (folder / "mt_bench").mkdir(parents=True)
     lines = [
-        {"question_id": 900 + i, "category": category, "turns": ["one?", "two?"]}
+        {"question_id": 900 + i, "category": category, "turns": ["one?", "two?"], **fields}
         for i, category in enumerate(("math", "writing")[:count])
     ]
     (folder / "mt_bench" / "question.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -252,6 +252,25 @@ def test_mt_bench_runs_without_reference_answers(tmp_path):
     offline = benchmark.score(items, [["a", "b"]] * 2, OFFLINE)["turn 1"]
     assert (offline.value, offline.unrated) == (None, 2)
     assert offline.note == "2 not rated for want of a reference answer"
+
+
+def test_the_question_files_own_notes_are_no_reference_answers_and_the_row_says_so(tmp_path):
+    """As on the Hub: short notes, blank in some turns; a blank one is shown to no judge."""
+    write_questions(tmp_path, reference=["42", ""])
+    benchmark, asked = BENCHMARKS["mt_bench"], []
+    items = benchmark.items(place(tmp_path), "")
+
+    def reply(messages):
+        asked.append(messages[-1]["content"])
+        return six(messages)
+
+    with LoopbackServer(reply) as server:
+        scores = benchmark.score(items, [["a", "b"]] * 2, OpenAIJudge(JudgeSpec("toy", server.base_url)))
+    by_notes = "1 graded against the question file's short notes, not against GPT-4's answers"
+    assert scores["turn 1"].note == by_notes
+    assert scores["turn 2"].note == "1 graded without a reference answer"
+    assert sum("42" in text for text in asked) == 1
+    assert all(not item["noted"] for item in benchmark.items(place(None), ""))
 
 
 @real

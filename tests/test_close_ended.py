@@ -238,29 +238,40 @@ def test_global_randomness_is_left_alone(subject):
     assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
 
 
-def test_a_model_that_knows_every_answer_scores_all(subject, monkeypatch):
-    """Each generated task is solved by the reference answers: parsing and metrics lose nothing."""
+SORTED = "barn damp delmarva drizzly drought flair frost gale hail lightning mist monsoon pour rain sleet squall thaw"
+
+
+def test_a_model_that_knows_every_answer_scores_all(subject, monkeypatch, tmp_path):
+    """Each generated task is solved by the reference answers: its limit of tokens, parsing and metrics lose nothing."""
     told = {}
 
-    def oracle(model, tokenizer, prompts, **options):
-        return [
-            told[next(key for key in told if key in prompt.rpartition("Q")[2] or key in prompt)] for prompt in prompts
-        ]
+    def oracle(model, tokenizer, prompts, *, max_new_tokens, **options):
+        keys = [next(key for key in told if key in p.rpartition("Q")[2] or key in p) for p in prompts]
+        ids = [tokenizer(told[key], add_special_tokens=False)["input_ids"][:max_new_tokens] for key in keys]
+        return tokenizer.batch_decode(ids)
 
     monkeypatch.setattr("fedkit.generation.generate", oracle)
     monkeypatch.setattr("fedkit.benchmarks.harness._language_model", __wrapped(), raising=True)
-    for name, key, value, part in (
-        ("gsm8k", "question", "answer", "exact"),
-        ("drop", "question", "target", "acc"),
-        ("drop", "question", "target", "f1"),
-        ("crass", "question", "target", "acc"),
-        ("fpb", "instruction", "label", "f1"),
+    write(tmp_path / "bbh/word_sorting.json", json.dumps({"examples": [{"input": "Sort: rain", "target": SORTED}]}))
+    able = Subject(subject.loaded, subject.template, EvalSpec(max_new_tokens=1024, batch_size=16))
+    phrase = "The sentiment of this news,\nas far as one can tell from a text so short, is most likely "
+    for name, data, key, value, part, before in (
+        ("gsm8k", None, "question", "answer", "exact", ""),
+        ("drop", None, "question", "target", "acc", ""),
+        ("drop", None, "question", "target", "f1", ""),
+        ("crass", None, "question", "target", "acc", ""),
+        ("bbh", None, "input", "target", "exact", ""),
+        ("bbh", tmp_path, "input", "target", "exact", ""),
+        ("fpb", None, "instruction", "label", "f1", ""),
+        ("fiqa_sa", None, "instruction", "label", "f1", phrase),
+        ("tfns", None, "instruction", "label", "acc", phrase),
+        ("nwgi", None, "instruction", "label", "f1", phrase),
     ):
         benchmark = BENCHMARKS[name]
-        items = benchmark.items(place(limit=6), "")
+        items = benchmark.items(place(data, limit=6), "")
         told.clear()
-        told.update({i[key]: i[value] for i in items})
-        score = benchmark.score(items, benchmark.answer(subject, items), JUDGE)[part]
+        told.update({i[key]: before + i[value] for i in items})
+        score = benchmark.score(items, benchmark.answer(able, items), JUDGE)[part]
         assert score.value == 1.0, name
 
 

@@ -86,6 +86,23 @@ def test_without_a_reference_no_judge_is_shown_an_empty_one(blank):
     assert without_reference(offline, items[:1], known[:1]) == ""
 
 
+def test_a_blank_reference_of_one_turn_is_none():
+    """MT-Bench's own notes are blank in some turns: that turn is graded without, and counted."""
+    question = [{"question_id": 1, "category": "math", "turns": ["a?", "b?"]}]
+    for notes, prompts, bare in (
+        (["r", ""], ["single-math-v1", "single-v1-multi-turn"], "1 graded without a reference answer"),
+        (["", "r"], ["single-v1", "single-v1-multi-turn"], "2 graded without a reference answer"),
+        (["r", "s"], ["single-math-v1", "single-math-v1-multi-turn"], ""),
+    ):
+        items = mt_bench_items(question, {1: ["x", "y"]}, {1: notes})
+        assert [item.prompt for item in items] == prompts
+        assert without_reference(object(), items, [5.0, 5.0]) == bare
+    items = [JudgeItem("1", "single-v1-multi-turn", ("a", "b"), ("x", "y"), ("r", " ")), ref_item("q", "a", "r")]
+    values = rate_all(ReferenceJudge(), items)
+    assert values[0] is None
+    assert without_reference(ReferenceJudge(), items, values) == "1 not rated for want of a reference answer"
+
+
 def test_own_prompts_hold_all_that_the_judge_needs():
     for name, prompt in load_prompts().items():
         turns = 2 if name.endswith("multi-turn") else 1

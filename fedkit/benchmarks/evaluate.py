@@ -59,10 +59,13 @@ def evaluate(
 
     What the judge left unrated is counted in the row and scores nothing; so are all items of a benchmark that needs a
     sandbox where none works. Answers are kept every 64 items, an API judge's replies one by one, so that the same call
-    goes on after a stop. `FedkitError` for an unknown suite, a source that is not at hand, a judge without a key (told
-    before anything is generated) or one that cannot be reached.
+    goes on after a stop. `FedkitError` for an unknown suite or benchmark, a source that is not at hand, a judge without
+    a key (told before anything is generated) or one that cannot be reached.
     """
     chosen = get_suite(suite)
+    for name in chosen.benchmarks:
+        if name not in BENCHMARKS:
+            raise unknown(f"benchmark of suite {chosen.name}", name, BENCHMARKS)
     train = model.config.train if isinstance(model, Run) else kit.profile.dataset(chosen.dataset).train
     subject = _Later(
         kit, model, chosen, template or train.template, evaluation or kit.profile.evaluation, seed, progress

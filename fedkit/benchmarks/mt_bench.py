@@ -48,14 +48,14 @@ def question_items(name: str, place: Place, turns: int) -> list[Item]:
             raise FedkitError(f"record {number} of {name} has no list of {turns} texts in 'turns'; fetch the file anew")
         if key is None:
             raise FedkitError(f"record {number} of {name} has no question_id; fetch the file anew")
-        reference = [str(text) for text in raw.get("reference") or ()]
+        reference = [str(text or "") for text in raw.get("reference") or ()]
         category = str(raw.get("category", ""))
         found.append({"id": key, "category": category, "turns": asked, "reference": reference})
     return spread(found, place.limit, lambda item: item["category"])
 
 
 def items(place: Place, dataset: str) -> list[Item]:
-    """The questions; GPT-4's reference answers take the place of the file's own notes.
+    """The questions; GPT-4's reference answers take the place of the file's own notes (`noted`: the notes stay).
 
     They are read where the data folder holds both: answers alone belong to other questions than the embedded ones.
     """
@@ -67,7 +67,11 @@ def items(place: Place, dataset: str) -> list[Item]:
     local = place.data_dir is not None and asked.kind == "local"
     files = find_files(get_source("mt_bench_reference"), place.data_dir) if local and place.data_dir else ()
     known = read_references(files[0]) if files else {}
-    return [{**item, "reference": known.get(item["id"]) or item["reference"]} for item in found]
+    real = asked.kind != "embedded"  # the embedded world's references are whole answers
+    return [
+        {**item, "reference": known.get(item["id"]) or item["reference"], "noted": real and item["id"] not in known}
+        for item in found
+    ]
 
 
 def temperature(category: str, subject: Subject) -> float:
@@ -101,8 +105,8 @@ def judge_items(asked: Sequence[Item], answers: Sequence[Sequence[str]]) -> list
     references = {item["id"]: item["reference"] for item in asked}
     given = {item["id"]: texts for item, texts in zip(asked, answers, strict=True)}
     made = mt_bench_items(questions, given, references)
-    whole = [references[item["id"]][:turn] for item in asked for turn in range(1, TURNS + 1)]
-    return [replace(one, references=tuple(known)) for one, known in zip(made, whole, strict=True)]
+    whole = [tuple(references[item["id"]][:turn]) for item in asked for turn in range(1, TURNS + 1)]
+    return [one if one.references else replace(one, references=known) for one, known in zip(made, whole, strict=True)]
 
 
 def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
@@ -117,7 +121,9 @@ def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[s
     def part(places: Sequence[int]) -> Score:
         due = [i for i in places if offline or asked[i // TURNS]["category"] in WITH_REFERENCE]
         bare = without_reference(judge, [made[i] for i in due], [values[i] for i in due])
-        return rated([values[i] for i in places], judge.name, notes(part_note(asked), bare))
+        noted = sum(asked[i // TURNS]["noted"] and made[i].prompt.startswith("single-math") for i in due)
+        by_notes = f"{noted} graded against the question file's short notes, not against GPT-4's answers"
+        return rated([values[i] for i in places], judge.name, notes(part_note(asked), bare, by_notes if noted else ""))
 
     found = {f"turn {turn + 1}": part(range(turn, len(made), TURNS)) for turn in range(TURNS)}
     for category in dict.fromkeys(item["category"] for item in asked):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..errors import unknown
 from .base import NO_JUDGE, Score
 from .suites import Column, Suite
 
@@ -32,9 +33,14 @@ class Row:
     reports: Mapping[str, JudgeReport] = field(default_factory=dict)
 
     def score(self, metric: str) -> Score:
-        """The score of a column: one part's, scaled, or the mean of several (without an interval)."""
-        column = next(c for c in self.suite.columns if c.name == metric)
-        return _combined(column, [self.parts[part] for part in column.parts])
+        """The score of a column: one part's, scaled, or the mean of several (without an interval).
+
+        Without a value where a limit left no item of a part; `FedkitError` for a metric that the suite has not.
+        """
+        columns = {column.name: column for column in self.suite.columns}
+        if metric not in columns:
+            raise unknown(f"metric of suite {self.suite.name}", metric, columns)
+        return _combined(columns[metric], [self.parts.get(part) or _absent(part) for part in columns[metric].parts])
 
     def series(self) -> pd.Series:
         """Values by metric, those that have one: what `ResultsTable.add_series` takes."""
@@ -78,6 +84,10 @@ class Row:
         lines = [f"{name}: {report.describe()}" for name, report in self.reports.items()]
         notes = {c.name: self.score(c.name).note for c in self.suite.columns}
         return "\n".join([*lines, *(f"{name}: {note}" for name, note in notes.items() if note)])
+
+
+def _absent(part: str) -> Score:
+    return Score(None, 0, note=f"no part {part}, or no item of it within the limit")
 
 
 def _combined(column: Column, parts: list[Score]) -> Score:

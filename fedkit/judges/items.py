@@ -38,8 +38,8 @@ def mt_bench_items(
     """Two items a question of MT-Bench, `<question_id>-1` and `-2`, as single-answer grading asks for them.
 
     questions: records of `question.jsonl` (question_id, category, turns); answers and references: two texts by
-    question_id. Math, reasoning and coding are graded against their reference, and like the others where they have none
-    (the caller says how many). `FedkitError` names what lacks.
+    question_id. Math, reasoning and coding are graded against their reference, and like the others where a turn has
+    none or an empty one (the caller says how many). `FedkitError` names what lacks.
     """
     found = []
     for question in questions:
@@ -53,10 +53,10 @@ def mt_bench_items(
                 f"MT-Bench question {number} ({question['category']}) has {len(reference)} reference answers; "
                 "give both, e.g. from reference_answer/gpt-4.jsonl, or none"
             )
-        name = "single-math-v1" if reference else "single-v1"
         for turn in range(1, TURNS + 1):
-            prompt = name if turn == 1 else f"{name}-multi-turn"
-            found.append(JudgeItem(f"{number}-{turn}", prompt, turns[:turn], given[:turn], reference[:turn]))
+            known = reference[:turn] if all(text.strip() for text in reference[:turn]) else ()
+            prompt = ("single-math-v1" if known else "single-v1") + ("" if turn == 1 else "-multi-turn")
+            found.append(JudgeItem(f"{number}-{turn}", prompt, turns[:turn], given[:turn], known))
     return found
 
 
@@ -79,10 +79,15 @@ def ref_item(question: str, answer: str, reference: str, id: str = "") -> JudgeI
 
 def without_reference(judge: Any, items: Sequence[JudgeItem], values: Sequence[float | None]) -> str:
     """What a table's reader must know of items that should have a reference and have none; empty where all have."""
-    bare = [value for item, value in zip(items, values, strict=True) if not item.references]
+    offline = getattr(judge, "needs_reference", False)  # reads the last turn's alone, a prompt those of all turns
+    bare = []
+    for item, value in zip(items, values, strict=True):
+        read = item.references[-1:] if offline else item.references
+        if not read or not all(text.strip() for text in read):
+            bare.append(value)
     if not bare:
         return ""
-    if getattr(judge, "needs_reference", False):
+    if offline:
         return f"{len(bare)} not rated for want of a reference answer"
     return f"{sum(value is not None for value in bare)} graded without a reference answer"
 
