@@ -23,7 +23,7 @@ from fedkit.errors import FedkitError
 SHOWN = {
     "mt_bench": ("turn 1", "turn 2"),
     "vicuna": ("score",),
-    "advbench": ("safe", "safe (stricter)"),
+    "advbench": ("safe", "safe (our list)"),
     "human_eval": ("pass@1",),
     "mmlu": ("acc",),
     "bbh": ("exact",),
@@ -48,11 +48,7 @@ def verdict(score: Any) -> str:
     """What a score says, in words."""
     if score.value is None:
         return "not rated: no reference answers"
-    if score.chance is None:
-        return "no chance level"
-    if score.low is None or score.low <= score.chance:
-        return "near chance" if score.high is None or score.high >= score.chance else "below chance"
-    return "above chance"
+    return score.against_chance or "no chance level"
 
 
 def shown(value: float | None) -> str:

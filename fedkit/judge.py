@@ -18,9 +18,9 @@ class Judge(Protocol):
 class ReferenceJudge:
     """How much of the reference answer's characters an answer holds; no model, no network.
 
-    1 + 9 chrF / 100, with chrF (Popovic 2015, the mean over character 1- to 6-grams of an F score that weighs recall
-    twice) as sacrebleu computes it. It reads no meaning: a right answer in other words rates low, and its values are
-    not on the scale of GPT-4's.
+    1 + 9 chrF / 100, with chrF (Popovic 2015: precision and recall of character n-grams, each the mean over n from 1 to
+    6, in one F score that weighs recall twice) as sacrebleu computes it. It reads no meaning: a right answer in other
+    words rates low, and its values are not on the scale of GPT-4's.
     """
 
     name = "chrF reference (offline)"

@@ -94,7 +94,7 @@ PROGRAMS = [
     in_call("os._exit(0)", "os._exit(0)", "exit", head="import os"),
     Hostile("os._exit(0) at load", "import os\nos._exit(0)", ("exit",)),
     in_call("reading the user's file", "return open('{secret_file}').read()", "files"),
-    in_call("listing the user's home", "return os.listdir('{home}')", "files", "wrong", head="import os"),
+    in_call("listing the user's home", "return os.listdir('{home}')", "files", head="import os"),
     in_call("reading the password file", "return open('/etc/passwd').read()", "files"),
     in_call(
         "reading the environment",

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from judge_tools import KEY
 
 from fedkit import kept
 from fedkit.benchmarks import BENCHMARKS, Column, Place, Suite, evaluate
@@ -68,9 +69,13 @@ def test_a_judge_for_each_benchmark(kit, answered):
         evaluate(kit, None, OPEN, limit=3, judge={k: v for k, v in judges.items() if k != "ref"})
 
 
-def test_the_sessions_judge_rates_rows_and_runs(tmp_path, answered):
-    """From plain data: each benchmark by its own temperature, what it cost in the row, every reply in one file."""
-    with LoopbackServer(six) as server:
+def test_the_sessions_judge_rates_rows_and_runs(tmp_path, answered, monkeypatch):
+    """From plain data: each benchmark by its own temperature, what it cost in the row, every reply in one file.
+
+    The key goes to the server and into no file.
+    """
+    monkeypatch.setenv("FEDKIT_JUDGE_KEY", KEY)
+    with LoopbackServer(six, keep_headers=True) as server:
         choice = JudgeChoice("toy", server.base_url, settings={"prices": {"toy": (1e6, 0.0)}})
         kit = Session("smoke", results_dir=tmp_path, offline=True, judge=choice)
         row = evaluate(kit, None, OPEN, limit=3)
@@ -85,6 +90,9 @@ def test_the_sessions_judge_rates_rows_and_runs(tmp_path, answered):
         assert evaluate(again, None, OPEN, limit=3).foot == row.foot  # a row read from the disk says the same
         again.ref(None, kit.questions("fed_chatbot_it"))
         assert sum(server.requests.values()) == before
+        assert set(server.headers_seen) == {f"Bearer {KEY}"}
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 5 and not [path for path in files if KEY.encode() in path.read_bytes()]
     replies = [json.loads(line) for line in (tmp_path / "evaluations" / kept.REPLIES).read_text().splitlines()]
     assert {reply["temperature"] for reply in replies} == {0.0, 0.2} and len(replies) == before
 

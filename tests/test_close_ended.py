@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,17 @@ def test_global_randomness_is_left_alone(subject):
     benchmark = BENCHMARKS["crass"]
     benchmark.answer(subject, benchmark.items(place(limit=2), ""))
     assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+
+
+@pytest.mark.parametrize("name", ["mmlu", "gsm8k"])
+def test_the_bars_of_long_work_are_seen(name, subject, capsys):
+    """lm-eval's own remarks are not; its bar over options and ours over texts are, where progress is asked for."""
+    benchmark, seen = BENCHMARKS[name], {}
+    items = benchmark.items(place(limit=2), "")
+    for progress in (False, True):
+        benchmark.answer(replace(subject, progress=progress), items)
+        seen[progress] = capsys.readouterr().err
+    assert seen[False] == "" and ("2/2" in seen[True] or "8/8" in seen[True]), seen
 
 
 SORTED = "barn damp delmarva drizzly drought flair frost gale hail lightning mist monsoon pour rain sleet squall thaw"

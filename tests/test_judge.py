@@ -27,11 +27,12 @@ def test_no_reference_is_no_rating(judge):
 
 
 def test_by_hand(judge):
-    """Answer "abcd", reference "abcx": F2 over orders 1 to 4 (longer n-grams do not exist, so those orders are out).
+    """Answer "abc", reference "abcdef": orders 1 to 3 (the answer has no longer n-grams, so those orders are out).
 
-    Precision and recall are equal at each order, hence so is F: 3/4, 2/3, 1/2, 0/1; their mean is 23/48.
+    Precision is 1 at each order; recall 3/6, 2/5, 1/4, their mean 23/60. F2 of the means is 5 R / (4 + R) = 115/263;
+    the mean of the orders' own F2 would be 0.4347.
     """
-    assert judge.rate("?", "abcd", "abcx") == pytest.approx(1 + 9 * 23 / 48, abs=1e-4)
+    assert judge.rate("?", "abc", "abcdef") == pytest.approx(1 + 9 * 115 / 263, abs=1e-4)
 
 
 def test_recall_weighs_more_than_precision(judge):

@@ -63,6 +63,9 @@ def test_killed_and_resumed(tmp_path):
         assert ratings == [rating_of(number) for number in range(200)]
         asked = sum(server.requests.values()) - sum(before.values())
         assert asked == judge.report.requests == 200 - len(kept)
+        written = len(grade([{"content": "question 0?"}]).split())  # tokens of a reply, as the server counts them
+        assert judge.report.kept_completion_tokens == written * len(kept)
+        assert judge.report.completion_tokens == written * asked
         assert max(server.requests.values()) <= 2  # what was under way at the kill, at most
     again = JudgeCache(path)
     assert len(again) == 200 and again.torn == 1

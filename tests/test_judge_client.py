@@ -208,7 +208,11 @@ def test_costs_are_counted():
     report = judge.report
     assert (report.prompt_tokens, report.completion_tokens, report.cached) == (words, 6, 3)
     assert report.cost == pytest.approx((10 * words + 30 * 6) / 1e6)
-    assert OpenAIJudge(spec(server)).report.cost is None
+    assert OpenAIJudge(spec(server)).report.cost is None and report.kept_cost == 0
+    later = OpenAIJudge(spec(server, prices=prices), cache=judge.cache)  # all kept: nothing is paid, nothing forgotten
+    assert later.rate_all(items) == later.rate_all(items) and later.report.cost == 0
+    assert later.report.kept_cost == pytest.approx(report.cost)
+    assert f"the kept ones took {words} and 6, {report.cost:.4f} US dollars" in later.report.describe()
     assert "6 judged (3 kept from before), 0 without a rating (0.0 %); 3 requests" in report.describe()
 
 

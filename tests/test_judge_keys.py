@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 from judge_tools import KEY, MODEL, grade, item, set_environment, spec
+from runner_tools import call, write_notebook
 
 from fedkit.errors import FedkitError
 from fedkit.judges import JudgeChoice, JudgeSpec, OpenAIJudge
@@ -56,6 +57,27 @@ def test_a_key_does_not_travel_unencrypted():
     OpenAIJudge(JudgeSpec("m", "https://judge.example.org/v1", key_variable="FEDKIT_TEST_KEY")).check()
     for host, here in (("localhost", True), ("127.0.0.9", True), ("::1", True), ("localhost.example.org", False)):
         assert is_loopback(host) is here
+
+
+def test_the_key_is_in_no_notebook(tmp_path):
+    """A notebook that asks a judge, run by reproduce.py: page, notebook, records, ratings and what is printed."""
+    cells = (
+        "from fedkit.judges import JudgeChoice\nfrom fedkit.session import Session\n"
+        "choice = JudgeChoice(judge_model, judge_url)\n"
+        "kit = Session(profile, seeds=seeds, offline=True, results_dir=results_dir, judge=choice)",
+        "from fedkit.benchmarks import Column, Suite, evaluate\n"
+        "row = evaluate(kit, None, Suite('v', 'fed_chatbot_it', (Column('Vicuna', ('vicuna/score',)),)), limit=3)\n"
+        "print(choice, row.foot, kit.judges)\nrow.frame()",
+    )
+    write_notebook(tmp_path / "notebooks", "40", *cells, own="judge_model = None\njudge_url = None")
+    with LoopbackServer(lambda messages: "Grade: [[6]]", keep_headers=True) as server:
+        judge = ("--judge-model", "m", "--judge-url", server.base_url)
+        done = call(tmp_path, "--only", "40", *judge, env={"FEDKIT_JUDGE_KEY": KEY})
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert server.headers_seen == [f"Bearer {KEY}"] * 3
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {".ipynb", ".html", ".json", ".jsonl"} <= {path.suffix for path in files}
+    assert not [path for path in files if KEY.encode() in path.read_bytes()] and KEY not in done.stdout + done.stderr
 
 
 def test_a_password_in_an_address_is_not_shown():

@@ -108,7 +108,9 @@ VALUES = [
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_values_travel_unchanged(value):
     again = guest.decode(json.loads(json.dumps(guest.encode(value))))
-    assert again == value and type(again) is type(value) and repr(again) == repr(value)
+    assert again == value and type(again) is type(value)
+    if not isinstance(value, set | frozenset):  # which have no order to keep
+        assert repr(again) == repr(value)
 
 
 def test_values_that_cannot_travel_equal_nothing():

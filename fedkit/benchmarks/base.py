@@ -67,6 +67,15 @@ class Score:
         default=None, compare=False
     )  # what guessing gives: the best constant answer, or 1 of so many options
 
+    @property
+    def against_chance(self) -> str:
+        """'above', 'near' or 'below chance', by the interval; '' where there is no value or no chance level."""
+        if self.value is None or self.chance is None:
+            return ""
+        if self.low is None or self.low <= self.chance:
+            return "near chance" if self.high is None or self.high >= self.chance else "below chance"
+        return "above chance"
+
 
 @dataclass(frozen=True)
 class Benchmark:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TextIO
 
 from .base import Item, Subject
 
@@ -47,7 +48,7 @@ def run_tasks(
 
     from ..generation import answering, merged_adapters
 
-    made = []
+    made, bars = [], sys.stderr  # where the bars of the answers go; all else that lm-eval prints is of no use
     with _quiet():
         from lm_eval import simple_evaluate
         from lm_eval.api.task import ConfigurableTask
@@ -56,7 +57,7 @@ def run_tasks(
         for config, splits in tasks:
             kept = DatasetDict({name: Dataset.from_list(list(docs)) for name, docs in splits.items() if docs})
             made.append(ConfigurableTask(config={**config, "custom_dataset": lambda kept=kept, **_: kept}))
-        lm = _language_model()(subject)
+        lm = _language_model()(subject, bars)
         model = subject.loaded.model
         with answering(model), merged_adapters(model), _random_kept():
             # No seeds: lm-eval would set the global ones, and nothing here is drawn.
@@ -125,7 +126,7 @@ def _language_model() -> type:
     class LoadedModel(HFLM):
         """The loaded model; prompts begin with the begin token, as in training; `cut` holds those too long for it."""
 
-        def __init__(self, subject: Subject) -> None:
+        def __init__(self, subject: Subject, bars: TextIO) -> None:
             loaded = subject.loaded
             super().__init__(
                 pretrained=loaded.model,
@@ -134,7 +135,7 @@ def _language_model() -> type:
                 batch_size=subject.evaluation.batch_size,
                 max_length=getattr(loaded.model.config, "max_position_embeddings", None),
             )
-            self.subject = subject
+            self.subject, self.bars = subject, bars
             self.cut: set[str] = set()
 
         def tok_encode(self, string: str, **options: Any) -> Any:
@@ -152,7 +153,8 @@ def _language_model() -> type:
                 whole = sum(map(len, self._encode_pair(context, continuation)))
                 if whole > self.max_length + 1:
                     self.cut.add(context)
-            return super().loglikelihood(requests, disable_tqdm=not self.subject.progress)
+            with contextlib.redirect_stderr(self.bars):
+                return super().loglikelihood(requests, disable_tqdm=not self.subject.progress)
 
         def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
             spec, texts = self.subject.evaluation, [""] * len(requests)
@@ -164,7 +166,7 @@ def _language_model() -> type:
                 prompts = [requests[i].args[0] for i in places]
                 room = self.max_length - limit
                 self.cut.update(p for p in prompts if len(encode_prompt(self.tokenizer, p)) > room)
-                with _no_warnings():
+                with _no_warnings(), contextlib.redirect_stderr(self.bars):
                     said = generate(
                         self.model,
                         self.tokenizer,

@@ -44,6 +44,7 @@ class OpenAIJudge:
         self._chat: Chat | None = None
         self._lock = threading.Lock()
         self._resume = 0.0  # on the monotonic clock: a server that asks one thread to wait is left alone by all
+        self._counted: set[str] = set()  # keys whose tokens are in the report
         self._random = random.Random()  # the pauses of two processes must not keep step
 
     def __repr__(self) -> str:
@@ -80,6 +81,9 @@ class OpenAIJudge:
             record = self.cache.get(key)
             assert record is not None  # _ask_all raises where one is missing
             rating, cached = parse_rating(record["reply"]), key not in wanted
+            if key not in self._counted:
+                self._counted.add(key)
+                self.report.recall(record.get("prompt_tokens"), record.get("completion_tokens"))
             self.report.add(rating, cached)
             judgements.append(Judgement(item.id, rating.value, rating.why, record["reply"], cached))
         return judgements
@@ -103,6 +107,7 @@ class OpenAIJudge:
             if isinstance(end, Reply):
                 self.cache.put(key, self._record(end))
                 with self._lock:
+                    self._counted.add(key)
                     self.report.spend(end.prompt_tokens, end.completion_tokens)
                     bar.update()
             elif end is not None:

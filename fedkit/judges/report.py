@@ -9,7 +9,8 @@ from typing import Any
 
 from .ratings import RATED, Rating
 
-_NUMBERS = ("judged", "cached", "requests", "prompt_tokens", "completion_tokens", "uncounted")
+_TOKENS = ("prompt_tokens", "completion_tokens", "uncounted")
+_NUMBERS = ("judged", "cached", "requests", *_TOKENS, *(f"kept_{name}" for name in _TOKENS))
 _COUNTERS = ("unparsed", "retries")
 
 
@@ -26,7 +27,8 @@ class Judgement:
 
 @dataclass
 class JudgeReport:
-    """Counts over a judge's life. Tokens and cost are those of replies got now, not of kept ones."""
+    """Counts over a judge's life. Tokens and `cost` are those of replies got now; `kept_` and `kept_cost` those of
+    replies that lay on disk from before, each counted once: what a stopped run had paid for is not lost."""
 
     judged: int = 0
     cached: int = 0
@@ -36,6 +38,9 @@ class JudgeReport:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     uncounted: int = 0  # replies whose tokens the server did not count
+    kept_prompt_tokens: int = 0
+    kept_completion_tokens: int = 0
+    kept_uncounted: int = 0
     price: tuple[float, float] | None = None  # of a million tokens read, written
 
     def add(self, rating: Rating, cached: bool) -> None:
@@ -64,17 +69,29 @@ class JudgeReport:
         return cls(**{name: data[name] for name in _NUMBERS}, **counters, price=price)
 
     def spend(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        """Count one reply's tokens."""
+        """Count the tokens of a reply that was got now."""
         self.uncounted += prompt_tokens is None or completion_tokens is None
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
 
+    def recall(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+        """Count the tokens of a reply that was kept from before."""
+        self.kept_uncounted += prompt_tokens is None or completion_tokens is None
+        self.kept_prompt_tokens += prompt_tokens or 0
+        self.kept_completion_tokens += completion_tokens or 0
+
     @property
     def cost(self) -> float | None:
-        """US dollars, or None where no price is known or the server did not count every reply."""
-        if self.price is None or self.uncounted:
-            return None
-        return (self.prompt_tokens * self.price[0] + self.completion_tokens * self.price[1]) / 1e6
+        """US dollars of the replies got now, or None where no price is known or a reply's tokens were not counted."""
+        return None if self.uncounted else self._priced(self.prompt_tokens, self.completion_tokens)
+
+    @property
+    def kept_cost(self) -> float | None:
+        """US dollars that the kept replies cost when they were got, or None as in `cost`."""
+        return None if self.kept_uncounted else self._priced(self.kept_prompt_tokens, self.kept_completion_tokens)
+
+    def _priced(self, read: int, written: int) -> float | None:
+        return None if self.price is None else (read * self.price[0] + written * self.price[1]) / 1e6
 
     @property
     def unparsed_rate(self) -> float:
@@ -85,10 +102,16 @@ class JudgeReport:
         """One line for a table's foot."""
         reasons = ", ".join(f"{count} {why}" for why, count in sorted(self.unparsed.items()))
         retried = ", ".join(f"{count} {why}" for why, count in sorted(self.retries.items()))
-        money = "cost unknown" if self.cost is None else f"{self.cost:.4f} US dollars"
+        spent = f"{self.prompt_tokens} tokens read, {self.completion_tokens} written, {_money(self.cost)}"
+        if self.kept_prompt_tokens or self.kept_completion_tokens or self.kept_uncounted:
+            spent += f"; the kept ones took {self.kept_prompt_tokens} and {self.kept_completion_tokens}, "
+            spent += _money(self.kept_cost)
         return (
             f"{self.judged} judged ({self.cached} kept from before), {self.unparsed.total()} without a rating "
             f"({100 * self.unparsed_rate:.1f} %{f': {reasons}' if reasons else ''}); {self.requests} requests"
-            f"{f', retried: {retried}' if retried else ''}; {self.prompt_tokens} tokens read, "
-            f"{self.completion_tokens} written, {money}"
+            f"{f', retried: {retried}' if retried else ''}; {spent}"
         )
+
+
+def _money(dollars: float | None) -> str:
+    return "cost unknown" if dollars is None else f"{dollars:.4f} US dollars"
