@@ -10,7 +10,7 @@ import pytest
 from sandbox_tools import without_sandbox
 
 from fedkit.benchmarks import BENCHMARKS, SUITES, Column, Place, Subject, Suite, evaluate
-from fedkit.benchmarks.base import Benchmark, rated, share
+from fedkit.benchmarks.base import Benchmark, Score, rated, share
 from fedkit.benchmarks.mt_bench import MT_BENCH, TEMPERATURES, judge_items, temperature
 from fedkit.errors import FedkitError
 from fedkit.judge import ReferenceJudge
@@ -239,6 +239,19 @@ def test_a_limit_below_the_number_of_parts_leaves_some_without_a_value(kit):
     row = evaluate(kit, None, "fed_aya", limit=3)
     assert len(row.series()) == 3 and len(row.frame()) == len(SUITES["fed_aya"].columns)
     assert row.score(AVERAGE).value is None and "no item of it within the limit" in row.frame().loc[AVERAGE, "note"]
+
+
+def test_a_score_against_chance_by_its_interval():
+    for low, high, chance, verdict in (
+        (0.3, 0.5, 0.2, "above chance"),
+        (0.3, 0.5, 0.3, "near chance"),
+        (0.3, 0.5, 0.5, "near chance"),
+        (0.3, 0.5, 0.6, "below chance"),
+        (None, None, 0.6, "near chance"),
+        (0.3, 0.5, None, ""),
+    ):
+        assert Score(0.4, 9, low=low, high=high, chance=chance).against_chance == verdict
+    assert Score(None, 0, chance=0.5).against_chance == ""
 
 
 def test_mistakes_are_sentences(kit):

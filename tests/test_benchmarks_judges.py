@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,48 @@ def test_the_sessions_judge_rates_rows_and_runs(tmp_path, answered, monkeypatch)
     assert len(files) > 5 and not [path for path in files if KEY.encode() in path.read_bytes()]
     replies = [json.loads(line) for line in (tmp_path / "evaluations" / kept.REPLIES).read_text().splitlines()]
     assert {reply["temperature"] for reply in replies} == {0.0, 0.2} and len(replies) == before
+
+
+def test_what_a_stopped_call_paid_is_in_the_row_of_the_next(tmp_path, answered):
+    """The server fails after two replies; the same call goes on, in the same process or in another."""
+    up = [False]
+    settings = {"prices": {"toy": (1e6, 1e6)}, "attempts": 1, "patience": 1, "concurrency": 1}
+
+    def rated(name, judge):
+        kit = Session("smoke", results_dir=tmp_path / name, offline=True)
+        return evaluate(kit, None, VICUNA, limit=3, judge=judge).reports["vicuna"]
+
+    with LoopbackServer(six, lambda *_: None if up[0] or server.requests.total() < 3 else "server error") as server:
+        spec, found = JudgeSpec("toy", server.base_url, **settings), []
+        for name in ("same", "another"):
+            up[0], judge = False, OpenAIJudge(spec)
+            server.requests.clear()
+            with pytest.raises(FedkitError, match="2 of 3 replies are kept"):
+                rated(name, judge)
+            up[0] = True
+            found.append(rated(name, judge if name == "same" else OpenAIJudge(spec)))
+        whole = rated("whole", OpenAIJudge(spec))
+    assert found[0] == found[1] and (found[0].cached, found[0].requests) == (2, 1)
+    assert found[0].kept_cost > 0 == whole.kept_cost
+    assert found[0].whole_cost == whole.whole_cost == whole.cost > found[0].cost
+    assert found[0].describe().endswith(f"; in all {whole.cost:.4f} US dollars")
+
+
+def test_what_a_stopped_rating_of_a_run_paid_is_told_by_the_next(tmp_path, answered):
+    up, told = [False], []
+    settings = {"prices": {"toy": (1e6, 1e6)}, "attempts": 1, "patience": 1, "concurrency": 1}
+    with LoopbackServer(six, lambda *_: None if up[0] or server.requests.total() < 2 else "server error") as server:
+        for name in ("stopped", "whole"):
+            judge = JudgeChoice("toy", server.base_url, settings=settings)
+            kit = Session("smoke", results_dir=tmp_path / name, offline=True, judge=judge)
+            if not up[0]:
+                with pytest.raises(FedkitError, match="1 of 4 replies are kept"):
+                    kit.ref(None, kit.questions("fed_chatbot_it"))
+                up[0] = True
+            told.append(kit.ref(None, kit.questions("fed_chatbot_it")).attrs["judging"])
+    assert told[0].startswith("4 judged (1 kept from before), 0 without a rating (0.0 %); 3 requests")
+    (whole,) = re.findall(r"written, (.+ US dollars)$", told[1])
+    assert told[0].endswith(f"; in all {whole}") and told[0].count(whole) == 1
 
 
 def test_worker_processes_get_the_judge(tmp_path, answered, monkeypatch):
@@ -274,7 +317,7 @@ def test_the_question_files_own_notes_are_no_reference_answers_and_the_row_says_
 
     with LoopbackServer(reply) as server:
         scores = benchmark.score(items, [["a", "b"]] * 2, OpenAIJudge(JudgeSpec("toy", server.base_url)))
-    by_notes = "1 graded against the question file's short notes, not against GPT-4's answers"
+    by_notes = "1 graded against the question file's own notes, not against GPT-4's answers"
     assert scores["turn 1"].note == by_notes
     assert scores["turn 2"].note == "1 graded without a reference answer"
     assert sum("42" in text for text in asked) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import pickle
@@ -212,19 +211,21 @@ def test_costs_are_counted():
     later = OpenAIJudge(spec(server, prices=prices), cache=judge.cache)  # all kept: nothing is paid, nothing forgotten
     assert later.rate_all(items) == later.rate_all(items) and later.report.cost == 0
     assert later.report.kept_cost == pytest.approx(report.cost)
-    assert f"the kept ones took {words} and 6, {report.cost:.4f} US dollars" in later.report.describe()
+    money = f"{report.cost:.4f} US dollars"
+    assert f"the kept ones took {words} and 6, {money}; in all {money}" in later.report.describe()
     assert "6 judged (3 kept from before), 0 without a rating (0.0 %); 3 requests" in report.describe()
 
 
-def test_a_report_is_told_apart_from_what_was_before():
+def test_a_block_is_counted_apart_from_what_was_before():
     replies = iter(("Grade: [[5]]", "none", "Grade: [[6]]", "none"))
     with LoopbackServer(lambda messages: next(replies)) as server:
         judge = OpenAIJudge(spec(server, concurrency=1, prices={MODEL: (10.0, 30.0)}))
         judge.rate_all([item(1), item(2)])
-        before = copy.deepcopy(judge.report)
-        judge.rate_all([item(2), item(3), item(4)])
-    later = judge.report.since(before)
+        with judge.counting() as later:
+            judge.rate_all([item(2), item(3), item(4)])
+        judge.rate_all([item(1)])
     assert (later.judged, later.cached, later.requests, later.completion_tokens) == (3, 1, 2, 3)
+    assert later.kept_completion_tokens == 1 and judge.report.kept_completion_tokens == 0
     assert later.unparsed == {"no rating": 2} and judge.report.unparsed == {"no rating": 3}
     assert JudgeReport.from_data(json.loads(json.dumps(later.data()))) == later
     assert "2 without a rating (66.7 %: 2 no rating); 2 requests" in later.describe()

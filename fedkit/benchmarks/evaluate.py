@@ -7,9 +7,9 @@ the code that reads it.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -152,18 +152,16 @@ def _scores(
 ) -> tuple[dict[str, Score], JudgeReport | None]:
     """The scores, those that a judge gave being kept beside the answers, and what an API's judge cost for them."""
     from ..judge import ReferenceJudge
-    from ..judges import JudgeReport
+    from ..judges import JudgeReport, OpenAIJudge
 
     if judge is None:
         return one.score(items, answers, ReferenceJudge()), None
     place = path.with_name(f"{path.stem}-{kept.hash_of([judge_identity(judge), judge_code()])}.json")
     known = kept.read(place)
     if known is None:
-        report = getattr(judge, "report", None)
-        before = copy.deepcopy(report)
-        scores = {name: asdict(score) for name, score in one.score(items, answers, judge).items()}
-        spent = report.since(before).data() if report is not None else None
-        known = kept.write(place, {"scores": scores, "report": spent})
+        with judge.counting() if isinstance(judge, OpenAIJudge) else nullcontext() as report:
+            scores = {name: asdict(score) for name, score in one.score(items, answers, judge).items()}
+        known = kept.write(place, {"scores": scores, "report": report.data() if report is not None else None})
     scores = {name: Score(**fields) for name, fields in known["scores"].items()}
     return scores, JudgeReport.from_data(known["report"]) if known["report"] else None
 

@@ -122,7 +122,7 @@ def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[s
         due = [i for i in places if offline or asked[i // TURNS]["category"] in WITH_REFERENCE]
         bare = without_reference(judge, [made[i] for i in due], [values[i] for i in due])
         noted = sum(asked[i // TURNS]["noted"] and made[i].prompt.startswith("single-math") for i in due)
-        by_notes = f"{noted} graded against the question file's short notes, not against GPT-4's answers"
+        by_notes = f"{noted} graded against the question file's own notes, not against GPT-4's answers"
         return rated([values[i] for i in places], judge.name, notes(part_note(asked), bare, by_notes if noted else ""))
 
     found = {f"turn {turn + 1}": part(range(turn, len(made), TURNS)) for turn in range(TURNS)}

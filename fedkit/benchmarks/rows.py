@@ -79,8 +79,8 @@ class Row:
     def foot(self) -> str:
         """A table's foot: for each judged benchmark what its ratings cost and how many there are not; else the notes.
 
-        Costs are those of the call that got the ratings, beside them those of the replies that it found kept; a later
-        call that finds the ratings kept says the same.
+        Costs are those of the call that got the ratings, beside them those of the replies that it found kept, and
+        both; a later call that finds the ratings kept says the same.
         """
         lines = [f"{name}: {report.describe()}" for name, report in self.reports.items()]
         notes = {c.name: self.score(c.name).note for c in self.suite.columns}

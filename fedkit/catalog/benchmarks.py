@@ -37,8 +37,8 @@ SOURCES = (
         ("mt_bench/reference_answer/gpt-4.jsonl",),
         fields=MappingProxyType({"choices": list}),
         licence="Apache-2.0",
-        description="GPT-4's answers to MT-Bench's 30 questions of math, reasoning and coding; without this file the "
-        "questions' own short notes stand in, and a row says so",
+        description="GPT-4's answers to MT-Bench's 30 questions of math, reasoning and coding (in lm-sys/FastChat on "
+        "GitHub, fastchat/llm_judge/data); without this file the questions' own notes stand in, and a row says so",
     ),
     RawSource(
         "vicuna_bench",

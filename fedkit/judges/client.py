@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,11 @@ class OpenAIJudge:
         self.cache = cache if isinstance(cache, JudgeCache) else JudgeCache(cache)
         self.prompts = prompts if isinstance(prompts, Mapping) else load_prompts(prompts)
         self.report = JudgeReport(price=spec.prices.get(spec.model))
+        self._reports = [self.report]  # and those of `counting`
         self._progress = progress
         self._chat: Chat | None = None
         self._lock = threading.Lock()
         self._resume = 0.0  # on the monotonic clock: a server that asks one thread to wait is left alone by all
-        self._counted: set[str] = set()  # keys whose tokens are in the report
         self._random = random.Random()  # the pauses of two processes must not keep step
 
     def __repr__(self) -> str:
@@ -65,6 +66,16 @@ class OpenAIJudge:
             self.cache.copy_into(cache)
             self.cache = cache
 
+    @contextmanager
+    def counting(self) -> Iterator[JudgeReport]:
+        """A report of what is asked inside the `with` block alone; replies got before it count as kept."""
+        own = JudgeReport(price=self.report.price)
+        self._reports.append(own)
+        try:
+            yield own
+        finally:
+            self._reports = [report for report in self._reports if report is not own]
+
     def rate_all(self, items: Sequence[JudgeItem]) -> list[float | None]:
         """One rating an item, in order; None where the reply holds none."""
         return [judgement.rating for judgement in self.judge_all(items)]
@@ -81,10 +92,9 @@ class OpenAIJudge:
             record = self.cache.get(key)
             assert record is not None  # _ask_all raises where one is missing
             rating, cached = parse_rating(record["reply"]), key not in wanted
-            if key not in self._counted:
-                self._counted.add(key)
-                self.report.recall(record.get("prompt_tokens"), record.get("completion_tokens"))
-            self.report.add(rating, cached)
+            for report in self._reports:
+                report.recall(key, record.get("prompt_tokens"), record.get("completion_tokens"))
+                report.add(rating, cached)
             judgements.append(Judgement(item.id, rating.value, rating.why, record["reply"], cached))
         return judgements
 
@@ -107,8 +117,8 @@ class OpenAIJudge:
             if isinstance(end, Reply):
                 self.cache.put(key, self._record(end))
                 with self._lock:
-                    self._counted.add(key)
-                    self.report.spend(end.prompt_tokens, end.completion_tokens)
+                    for report in self._reports:
+                        report.spend(key, end.prompt_tokens, end.completion_tokens)
                     bar.update()
             elif end is not None:
                 with self._lock:
@@ -164,13 +174,15 @@ class OpenAIJudge:
             if stop.is_set():
                 return None
             with self._lock:
-                self.report.requests += 1
+                for report in self._reports:
+                    report.requests += 1
             end = self._chat.ask(messages)
             if isinstance(end, Reply) or end.final:
                 return end
             if attempt + 1 < self.spec.attempts:
                 with self._lock:
-                    self.report.retries[end.why] += 1
+                    for report in self._reports:
+                        report.retries[end.why] += 1
         return end
 
     def _pause(self, attempt: int, failure: Failure, stop: threading.Event) -> Failure | None:

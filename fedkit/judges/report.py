@@ -27,8 +27,11 @@ class Judgement:
 
 @dataclass
 class JudgeReport:
-    """Counts over a judge's life. Tokens and `cost` are those of replies got now; `kept_` and `kept_cost` those of
-    replies that lay on disk from before, each counted once: what a stopped run had paid for is not lost."""
+    """Counts over a judge's life, or over a part of it (`OpenAIJudge.counting`).
+
+    Tokens and `cost` are those of replies got in this time; `kept_` and `kept_cost` those of replies that were there
+    before it, so that what a stopped run had paid for is not lost. `whole_cost` is both. Each reply counts once.
+    """
 
     judged: int = 0
     cached: int = 0
@@ -42,6 +45,7 @@ class JudgeReport:
     kept_completion_tokens: int = 0
     kept_uncounted: int = 0
     price: tuple[float, float] | None = None  # of a million tokens read, written
+    counted: set[str] = field(default_factory=set, repr=False, compare=False)  # keys of replies whose tokens are in
 
     def add(self, rating: Rating, cached: bool) -> None:
         """Count one item."""
@@ -49,12 +53,6 @@ class JudgeReport:
         self.cached += cached
         if rating.why != RATED:
             self.unparsed[rating.why] += 1
-
-    def since(self, before: JudgeReport) -> JudgeReport:
-        """What was counted after an earlier state of this report."""
-        return JudgeReport(
-            **{name: getattr(self, name) - getattr(before, name) for name in (*_NUMBERS, *_COUNTERS)}, price=self.price
-        )
 
     def data(self) -> dict[str, Any]:
         """As plain data, which `from_data` reads."""
@@ -68,14 +66,18 @@ class JudgeReport:
         price = None if data["price"] is None else (data["price"][0], data["price"][1])
         return cls(**{name: data[name] for name in _NUMBERS}, **counters, price=price)
 
-    def spend(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+    def spend(self, key: str, prompt_tokens: int | None, completion_tokens: int | None) -> None:
         """Count the tokens of a reply that was got now."""
+        self.counted.add(key)
         self.uncounted += prompt_tokens is None or completion_tokens is None
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
 
-    def recall(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        """Count the tokens of a reply that was kept from before."""
+    def recall(self, key: str, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+        """Count the tokens of a reply that was kept from before; nothing where they are counted already."""
+        if key in self.counted:
+            return
+        self.counted.add(key)
         self.kept_uncounted += prompt_tokens is None or completion_tokens is None
         self.kept_prompt_tokens += prompt_tokens or 0
         self.kept_completion_tokens += completion_tokens or 0
@@ -89,6 +91,11 @@ class JudgeReport:
     def kept_cost(self) -> float | None:
         """US dollars that the kept replies cost when they were got, or None as in `cost`."""
         return None if self.kept_uncounted else self._priced(self.kept_prompt_tokens, self.kept_completion_tokens)
+
+    @property
+    def whole_cost(self) -> float | None:
+        """US dollars of all replies, or None as in `cost`."""
+        return None if self.cost is None or self.kept_cost is None else self.cost + self.kept_cost
 
     def _priced(self, read: int, written: int) -> float | None:
         return None if self.price is None else (read * self.price[0] + written * self.price[1]) / 1e6
@@ -106,6 +113,7 @@ class JudgeReport:
         if self.kept_prompt_tokens or self.kept_completion_tokens or self.kept_uncounted:
             spent += f"; the kept ones took {self.kept_prompt_tokens} and {self.kept_completion_tokens}, "
             spent += _money(self.kept_cost)
+            spent += "" if self.whole_cost is None else f"; in all {_money(self.whole_cost)}"
         return (
             f"{self.judged} judged ({self.cached} kept from before), {self.unparsed.total()} without a rating "
             f"({100 * self.unparsed_rate:.1f} %{f': {reasons}' if reasons else ''}); {self.requests} requests"
