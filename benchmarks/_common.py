@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.errors import FedkitError
+from fedkit.intervals import interval
 from fedkit.manifest import commit, versions
 from fedkit.runner.files import write_json
 from fedkit.runner.records import device
@@ -45,6 +47,18 @@ class Target:
     def record(self) -> Row:
         """Its entry in the JSON."""
         return {**asdict(self), "met": self.met}
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """The geometric mean of the ratios, turn by turn, with its 95 % interval; None for the ends of a single turn."""
+    mean, low, high = interval([math.log(a / b) for a, b in zip(over, under, strict=True)])
+    return math.exp(mean), None if low is None else math.exp(low), None if high is None else math.exp(high)
+
+
+def shown(three: tuple[float, float | None, float | None]) -> str:
+    """`1.02 [0.99, 1.05]`, or the ratio alone."""
+    middle, low, high = three
+    return f"{middle:.3f}" if low is None or high is None else f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
 @dataclass

@@ -10,7 +10,6 @@ server's step alone is timed beside it, as often as needed to see it.
 
 from __future__ import annotations
 
-import math
 import statistics
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from _common import Report, Target, conclude, parser
+from _common import Report, Target, conclude, parser, ratio, shown
 
 LIMIT, SCAFFOLD_LIMIT = 1.15, 1.30  # issue: seconds a round, over fedavg's
 LIMITS = {"scaffold": SCAFFOLD_LIMIT}
@@ -102,20 +101,6 @@ def compare(names: list[str], options: Any, clients: int) -> dict[str, Any]:
             way.simulation.client.close()
     sent = {name: (line["bytes_up"], line["bytes_down"]) for name, line in last.items()}
     return {"seconds": seconds, "cpu_seconds": cpu, "server_step_seconds": steps, "bytes_up_down": sent}
-
-
-def ratio(over: list[float], under: list[float]) -> tuple[float, float | None, float | None]:
-    """The geometric mean of the ratios, turn by turn, with its 95 % interval; None for the ends of a single turn."""
-    from fedkit.intervals import interval
-
-    mean, low, high = interval([math.log(a / b) for a, b in zip(over, under, strict=True)])
-    return math.exp(mean), None if low is None else math.exp(low), None if high is None else math.exp(high)
-
-
-def shown(three: tuple[float, float | None, float | None]) -> str:
-    """`1.02 [0.99, 1.05]`, or the ratio alone."""
-    middle, low, high = three
-    return f"{middle:.3f}" if low is None or high is None else f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def line(name: str, baseline: str, found: dict[str, Any]) -> tuple[dict[str, Any], Target | None]:

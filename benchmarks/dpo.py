@@ -3,7 +3,7 @@
 Five rounds of FedAvg on the embedded Fed-ChatbotPA, each client's pairs scored by the reference once and kept, or
 scored anew whenever they are drawn. Both ways draw the same clients and pairs, and take turns, first one and then the
 other; the first turn warms up and is left out. What is saved depends on how often a pair is drawn again, so both the
-whole federation and a part of it that is drawn in every round are measured.
+whole federation and a part of it that is drawn in every round are measured; a saving is promised for the latter alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from _common import Report, Target, conclude, parser
+from _common import Report, Target, conclude, parser, ratio, shown
 
 WAYS = {"kept": True, "computed again": False}
 
@@ -80,30 +80,34 @@ def measure(options: Any) -> Report:
     for name, (dataset, train) in cases.items():
         found = data[name] = measure_case(dataset, train, loaded, options.turns)
         kept, again = (statistics.median(found["seconds"][way]) for way in WAYS)
-        each = [a / b for a, b in zip(*(found["seconds"][way] for way in WAYS), strict=True)]
+        saved = ratio(*(found["seconds"][way] for way in WAYS))
         rows.append(
             {
                 "federation": name,
                 "kept, s": f"{kept:.2f}",
                 "computed again, s": f"{again:.2f}",
-                "ratio": f"{statistics.median(each):.3f} [{min(each):.3f}, {max(each):.3f}]",
+                "ratio": shown(saved),
                 "pairs drawn": found["drawn"],
                 "scored by the reference": " / ".join(str(found["scored"][way]) for way in WAYS),
             }
         )
-        targets.append(Target(f"{name}: kept over computed again", round(statistics.median(each), 4), "at most", 1.0))
+        if len(dataset) == train.clients_per_round:
+            what = f"{name}: kept over computed again, upper end of the 95 % interval"
+            targets.append(Target(what, round(saved[0] if saved[2] is None else saved[2], 4), "at most", 1.0))
     settings = {key: getattr(options, key) for key in ("rounds", "steps", "clients", "turns", "profile")}
-    notes = ["Ratios: median [least, largest] of the turns. A pair that is drawn once costs the same either way."]
+    notes = [
+        "Ratios: geometric mean [95 % interval] over the turns. A pair that is drawn once costs the same either way."
+    ]
     return Report(rows, {**settings, "batch": base.batch_size, "threads": 1}, targets, notes, data)
 
 
 def main() -> int:
-    """Five rounds, three turns: some four minutes on a quiet core."""
+    """Five rounds, six turns: some eleven minutes on a quiet core."""
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--steps", type=int, default=5)
     options.add_argument("--clients", type=int, default=4)
-    options.add_argument("--turns", type=int, default=3)
+    options.add_argument("--turns", type=int, default=6)
     options.add_argument("--profile", default="mini", help="the embedded federation and its settings")
     given = options.parse_args()
     return conclude("dpo", given, lambda: measure(given))

@@ -112,6 +112,7 @@ class LoraClient:
     task: ClassVar[str] = ""
     reads: ClassVar[tuple[tuple[str, ...], ...]] = ()  # the columns that it needs; any one of these sets
     metrics: ClassVar[tuple[str, ...]] = ()  # what a client reports beside its loss
+    keeps_start: ClassVar[bool] = False  # whether a client needs the initial adapter in later rounds too
 
     def __init__(
         self,

@@ -77,6 +77,7 @@ class DPOClient(LoraClient):
     task = "dpo"
     reads = (("instruction", "chosen", "rejected"),)
     metrics = tuple(METRICS)
+    keeps_start = True
     keep = True
 
     def _new_trainer(self) -> _Trainer:

@@ -85,13 +85,22 @@ class Session:
             )
         return self._built[key]
 
-    def questions(self, name: str) -> list[Question]:
-        """The held-out Ref questions of a dataset."""
+    def questions(self, name: str, *, answered: bool = False) -> list[Question]:
+        """The held-out Ref questions of a dataset.
+
+        answered: those with a reference answer, from where the dataset's records come from: embedded records are not
+        measured by the real questions of the data folder.
+        """
         from .builders.questions import questions
 
-        spec = self.profile.dataset(name)
+        at_home = answered and self.build(name).located.kind == "embedded"
         return questions(
-            name, self.profile, data_dir=self.data_dir, offline=self.offline, per_language=spec.test_questions
+            name,
+            self.profile,
+            data_dir=None if at_home else self.data_dir,
+            offline=self.offline,
+            per_language=self.profile.dataset(name).test_questions,
+            answered=answered,
         )
 
     def question_source(self, name: str) -> Located:

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from . import console
-from .aggregators import RunningMean, is_finite, norm, subtract, zeros_like
+from .aggregators import RunningMean, State, is_finite, norm, subtract, zeros_like
 from .algorithms import Aggregate, Algorithm, Broadcast, make_algorithm
 from .checkpoint import (
     ClientStates,
@@ -136,6 +136,8 @@ class _Simulation:
         self.states = ClientStates(folder / "clients")
         self.checkpoint, self.history = folder / "checkpoint.safetensors", folder / "history.jsonl"
         start = before.adapter if before else initial_state(self.loaded.model, config.seed)
+        self.given = start if before else None  # no client can draw it from the seed
+        self.heard: set[int] = set()  # clients of earlier rounds
         self.state = load_progress(self.checkpoint) or Progress(start)
         mend_history(self.history, self.state)
         kind = client_class(config.train.task)  # last, since it is to be closed
@@ -154,8 +156,10 @@ class _Simulation:
         )
         try:
             with bar, frozen_gc():
-                for round in range(self.state.round, train.rounds):
-                    self.one_round(round, bar)
+                for round in range(train.rounds):
+                    if round >= self.state.round:
+                        self.one_round(round, bar)
+                    self.heard.update(self.sampled(round))
         finally:
             self.client.close()
         self.finish()
@@ -163,7 +167,7 @@ class _Simulation:
     def one_round(self, round: int, bar: Any) -> None:
         train, state = self.config.train, self.state
         started = time.perf_counter() - sum(c["seconds"] for c in state.done)
-        sampled = self.algorithm.sample(len(self.dataset), train.clients_per_round, self.config.seed, round)
+        sampled = self.sampled(round)
         extra = self.algorithm.broadcast_extra(state.server, state.adapter)
         message = Broadcast(state.adapter, extra, cosine_rate(train, round), round)
         for index in sampled[len(state.done) :]:
@@ -190,6 +194,16 @@ class _Simulation:
         state.done, state.deltas, state.uploads = [], RunningMean(), RunningMean()
         save_progress(self.checkpoint, state)
         append_history(self.history, line)
+
+    def sampled(self, round: int) -> list[int]:
+        return self.algorithm.sample(len(self.dataset), self.config.train.clients_per_round, self.config.seed, round)
+
+    def once(self, index: int, sent: State, round: int) -> State:
+        """What a client lacks when it is first drawn in a run that starts from another's adapter."""
+        if self.given is None or index in self.heard:
+            return {}
+        all_of_it = self.client.keeps_start and round > 0  # in round 0 what is sent is the initial adapter
+        return {name: t for name, t in self.given.items() if all_of_it or name not in sent}
 
     def one_client(self, index: int, message: Broadcast) -> dict[str, Any]:
         """Train one client and fold its update into the round; an update that is not finite is left out."""
@@ -219,7 +233,7 @@ class _Simulation:
             "steps": result.steps,
             "tokens": result.tokens,
             "skipped_records": result.skipped,
-            "bytes_down": nbytes(sent, message.extra),
+            "bytes_down": nbytes(sent, message.extra, self.once(index, sent, message.round)),
             "bytes_up": nbytes(delta, finished.upload),
             "seconds": time.perf_counter() - began,
         }
@@ -240,9 +254,19 @@ class _Simulation:
             "clients": done,
         }
 
+    def privacy(self) -> dict[str, Any] | None:
+        """What the algorithm promises; no epsilon where the first adapter was made of records before the run."""
+        train = self.config.train
+        said = self.algorithm.privacy(len(self.dataset), train.clients_per_round, train.rounds)
+        if said is None or said["epsilon"] is None or self.config.initial is None:
+            return said
+        why = f"the run starts from the adapter of run {self.config.initial}, whose use of clients' records it does not"
+        why += " count; add that run's epsilon and delta, if it has them, to epsilon_of_these_rounds and delta"
+        return {**said, "epsilon": None, "epsilon_of_these_rounds": said["epsilon"], "refused": why}
+
     def finish(self) -> None:
         save_state(self.state.adapter, self.folder / "adapter.safetensors")
-        history, train = read_history(self.history), self.config.train
+        history = read_history(self.history)
         manifest = {
             "config": self.config.as_dict(),
             "rounds": len(history),
@@ -251,7 +275,7 @@ class _Simulation:
             "bytes_up": sum(line["bytes_up"] for line in history),
             "tokens": sum(line["tokens"] for line in history),
             "left_out": sum(len(line["left_out"]) for line in history),
-            "privacy": self.algorithm.privacy(len(self.dataset), train.clients_per_round, train.rounds),
+            "privacy": self.privacy(),
             "peak_memory_mb": peak_memory_mb(),
             **environment(self.loaded.device),
         }

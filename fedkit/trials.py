@@ -96,12 +96,15 @@ def losses_by_round(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 
 def held_out_loss(kit: Session, run: Run, dataset: FederatedDataset) -> float:
-    """Mean negative log-likelihood (nats) of the tokens of the dataset's Ref answers, under the final adapter."""
+    """Mean negative log-likelihood (nats) of the tokens of the reference answers to held-out questions.
+
+    Under the final adapter, over `Session.questions(..., answered=True)`: a loss needs answers.
+    """
     from .evaluation import completion_loss
 
     asked = [
         {"instruction": q.instruction, "response": q.reference, "language": q.language}
-        for q in kit.questions(dataset.name)
+        for q in kit.questions(dataset.name, answered=True)
     ]
     loaded, train = kit.loaded(run.adapter, dataset=dataset.name), run.config.train
     return completion_loss(loaded.model, loaded.tokenizer, asked, train.template, train.max_length)["loss"]

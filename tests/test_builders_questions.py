@@ -78,6 +78,13 @@ def test_questions_from_raw_records_are_of_users_that_are_not_trained_on(tmp_pat
         name, few(), data_dir=write(tmp_path, file, rows[::-1])
     )  # the order of the file is nothing
     assert question_source(name, few(), data_dir=tmp_path).kind == "local"
+    released = tmp_path / ("chatbot_test.json" if name in CHATBOT else "wildchat_test.json")
+    released.write_text(json.dumps([{"instruction": "q"}]))  # as published: no reference answers
+    assert [q.reference for q in questions(name, few(), data_dir=tmp_path)] == [""]
+    assert questions(name, few(), data_dir=tmp_path, answered=True) == found and all(q.reference for q in found)
+    released.write_text(json.dumps([{"instruction": "q"}, {"instruction": "r", "reference": "a"}]))
+    assert [q.reference for q in questions(name, few(), data_dir=tmp_path, answered=True)] == ["a"]
+    released.unlink()
     for dataset in (name, other):
         built = build(dataset, few(), data_dir=tmp_path, **held_out(dataset, few(), data_dir=tmp_path))
         assert built.dataset.clients == ("big0", "big1")

@@ -15,6 +15,7 @@ from core_tools import SHORT, largest, make_config, make_federation, same
 from fedkit import runs
 from fedkit.aggregators import gaussian, norm
 from fedkit.algorithms import Aggregate, Broadcast, make_algorithm
+from fedkit.algorithms.dp_fedavg import DPFedAvg
 from fedkit.errors import FedkitError
 from fedkit.privacy import epsilon
 from fedkit.privacy.accounting import Sampling
@@ -208,6 +209,9 @@ def test_what_a_run_spends():
     assert make_algorithm("dp_fedavg").epsilon_of(5, 100, 10, 1e-4) == math.inf
     with pytest.raises(FedkitError, match="not secret"):
         make_algorithm("dp_fedavg", noise=1.0, secret=False).epsilon_of(5, 100, 10, 1e-4)
+    for kind in ("poisson", "fixed"):  # where everybody takes part the draw is nothing, but the noise is
+        said = make_algorithm("dp_fedavg", noise=1.0, secret=False, sampling=kind).privacy(10, 10, 5)
+        assert said["epsilon"] is None and "seed is not secret" in said["refused"]
 
 
 def test_a_run_says_what_it_promises(tiny_loaded, tiny_spec, tmp_path):
@@ -225,8 +229,39 @@ def test_a_run_says_what_it_promises(tiny_loaded, tiny_spec, tmp_path):
     for params, why in (({"noise": 2.0, "secret": False}, "not secret"), ({"noise": 0.0}, "there is no noise")):
         said = promised("dp_fedavg", clip=0.1, **params)
         assert said["epsilon"] is None and why in said["refused"]
-    assert "no bound on an update" in promised("dp_paper", sigma=0.1)["refused"]
+    assert "not fitted to a bound on an update" in promised("dp_paper", sigma=0.1)["refused"]
     assert promised("fedavg") is None
+
+
+def test_a_run_that_starts_from_another_promises_nothing_for_both(tiny_loaded, tiny_spec, tmp_path):
+    """Its first adapter is a function of records that its noise never covered; also with a seed of 64 bits."""
+    federation = make_federation([3, 3, 3])
+    train = dataclasses.replace(SHORT, local_steps=1)
+    before = make_config(tiny_spec, federation, "fedavg", train)
+    run(before, federation, tmp_path, loaded=tiny_loaded, progress=False)
+    config = make_config(tiny_spec, federation, "dp_fedavg", train, seed=2**63 + 12345, noise=2.0, clip=0.1)
+    said = run(config, federation, tmp_path, loaded=tiny_loaded, progress=False).manifest["privacy"]
+    assert said["epsilon"] > 0 and "refused" not in said
+    config = dataclasses.replace(config, initial=before.hash)
+    later = run(config, federation, tmp_path, loaded=tiny_loaded, progress=False).manifest["privacy"]
+    assert later["epsilon"] is None and later["epsilon_of_these_rounds"] == said["epsilon"]
+    assert f"starts from the adapter of run {before.hash}" in later["refused"]
+
+
+def test_every_round_has_a_noise_of_its_own(tiny_loaded, tiny_spec, tmp_path, monkeypatch):
+    """The server is told the round; the same noise twice would vanish from the difference of two steps."""
+    told, step = [], DPFedAvg.server_step
+
+    def spy(self, w, aggregate, server):
+        told.append((aggregate.round, aggregate.seed))
+        return step(self, w, aggregate, server)
+
+    monkeypatch.setattr(DPFedAvg, "server_step", spy)
+    federation = make_federation([3, 3, 3])
+    train = dataclasses.replace(SHORT, rounds=3, local_steps=1)
+    config = make_config(tiny_spec, federation, "dp_fedavg", train, seed=5)
+    run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
+    assert told == [(0, 5), (1, 5), (2, 5)]
 
 
 @pytest.mark.parametrize(

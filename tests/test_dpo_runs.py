@@ -20,7 +20,7 @@ from fedkit.aggregators import norm, subtract
 from fedkit.checkpoint import read_history
 from fedkit.dpo_client import DPOClient
 from fedkit.errors import FedkitError
-from fedkit.models import initial_state, load_state
+from fedkit.models import initial_state, load_state, nbytes
 from fedkit.simulation import run
 
 HERE = Path(__file__).resolve().parent
@@ -101,6 +101,26 @@ def test_a_run_starts_from_another_runs_adapter(tiny_loaded, tiny_spec, pairs, t
     assert norm(subtract(first.adapter, random_state(tiny_loaded.model, 0, 0.0))) > 1e-2
     with pytest.raises(FedkitError, match="0123456789ab holds no finished run"):
         run(replace(config, initial="0123456789ab"), pairs, tmp_path, loaded=tiny_loaded, progress=False)
+
+
+@pytest.mark.parametrize("algorithm", ["fedavg", "ffa_lora"])
+def test_what_no_seed_gives_travels_once(tiny_loaded, tiny_spec, pairs, tmp_path, algorithm):
+    """A client of a run that starts from another's adapter gets the reference, and FFA-LoRA's A, when first drawn."""
+    answers = make_federation([3, 6, 9])
+    first = run(make_config(tiny_spec, answers), answers, tmp_path, loaded=tiny_loaded, progress=False)
+    train = replace(PAIRED, rounds=4, clients_per_round=2, local_steps=1)
+    config = replace(make_config(tiny_spec, pairs, algorithm, train), initial=first.config.hash)
+    whole, b = nbytes(first.adapter), nbytes({n: t for n, t in first.adapter.items() if ".lora_A." not in n})
+    turn, heard = (b if algorithm == "ffa_lora" else whole), set()
+    done = run(config, pairs, tmp_path, loaded=tiny_loaded, progress=False)
+    for line in done.history:
+        for client in line["clients"]:
+            once = 0 if client["client"] in heard else whole if line["round"] else whole - turn
+            assert client["bytes_down"] == turn + once and client["bytes_up"] == turn
+        heard |= {client["client"] for client in line["clients"]}
+    assert len(heard) > 2  # some are first drawn after round 0
+    fresh = run(replace(config, initial=None), pairs, tmp_path, loaded=tiny_loaded, progress=False)
+    assert {c["bytes_down"] for line in fresh.history for c in line["clients"]} == {turn}
 
 
 @pytest.mark.parametrize(

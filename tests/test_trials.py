@@ -12,7 +12,16 @@ from fedkit.figures import axes
 from fedkit.figures_methods import away, by_round, drift
 from fedkit.session import Session
 from fedkit.toy import play, two_clients
-from fedkit.trials import described, losses_by_round, losses_by_seed, rules, runs_by_seed, short_runs, summary
+from fedkit.trials import (
+    described,
+    held_out_loss,
+    losses_by_round,
+    losses_by_seed,
+    rules,
+    runs_by_seed,
+    short_runs,
+    summary,
+)
 
 VARIANTS = {"FedAvg": ("fedavg", {}), "mu = 1": ("fedprox", {"mu": 1.0}), "FFA-LoRA": ("ffa_lora", {})}
 
@@ -67,6 +76,18 @@ def test_the_summary(kit, runs):
     assert frame.loc["mu = 1", "MB"] == sent / 1e6
     assert frame.loc["FFA-LoRA", "MB"] < frame.loc["FedAvg", "MB"]
     assert len(set(frame["held-out loss"])) == 3
+
+
+def test_a_loss_is_of_questions_with_answers(kit, tmp_path):
+    """The published questions of Fed-ChatbotIT have none: embedded records are measured by embedded questions."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "chatbot_test.json").write_text('[{"instruction": "Who?"}, {"instruction": "Where?"}]')
+    with_file = Session("smoke", results_dir=tmp_path / "results", data_dir=tmp_path / "data")
+    assert [q.reference for q in with_file.questions("fed_chatbot_it")] == ["", ""]
+    assert with_file.questions("fed_chatbot_it", answered=True) == kit.questions("fed_chatbot_it", answered=True)
+    dataset = kit.build("fed_chatbot_it").dataset
+    run = short_runs(kit, dataset, {"FedAvg": ("fedavg", {})}, rounds=1, clients_per_round=1)["FedAvg"]
+    assert held_out_loss(with_file, run, dataset) == held_out_loss(kit, run, dataset)
 
 
 def test_runs_and_losses_of_several_seeds(kit, runs):

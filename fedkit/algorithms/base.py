@@ -92,8 +92,9 @@ class Algorithm:
     def sends(self, name: str) -> bool:
         """Whether this tensor of the adapter travels, down and up.
 
-        One that does not keeps its initial value, which every client draws from the run's seed. `Aggregate.delta` then
-        lacks it, so such an algorithm has a `server_step` of its own.
+        One that does not keeps its initial value, which every client draws from the run's seed, or gets once where the
+        run starts from another's adapter. `Aggregate.delta` then lacks it, so such an algorithm has a `server_step` of
+        its own.
         """
         return True
 

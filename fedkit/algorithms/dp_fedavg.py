@@ -11,9 +11,10 @@ adaptive clipping", algorithm 1 and theorem 1): each client also sends b - 1/2, 
 and else 0. That has size 1/2 whatever b is, so under noise of deviation `count_noise` on the sum it costs
 (2 count_noise)^-2; the updates' noise grows to z' = (z^-2 - (2 count_noise)^-2)^(-1/2), and both together cost z.
 
-What epsilon covers: the sequence of global adapters, against whoever sees all of them. It does not cover a run's
-history.jsonl, checkpoint.safetensors and clients/: do not publish them. Draw and noise here come from the run's seed,
-which config.json and the manifest hold: whoever knows it can compute both, so keep it as secret as the draw, or
+What epsilon covers: the sequence of global adapters, against whoever sees all of them, and nothing else: publish no
+other file of a run's folder (its history, clients/, reference/ and manifest hold exact losses, norms and counts). Draw
+and noise here come from the run's seed, which config.json and the manifest hold: whoever knows it can compute both. A
+small one is found by trial, since the first adapter is drawn from it: take 64 random bits (`secrets.randbits(64)`), or
 replace both by a cryptographic source. A run that starts from another's adapter adds its epsilon to that one's.
 """
 
@@ -46,8 +47,8 @@ class DPFedAvg(Algorithm):
 
     `clip`: S, or where it starts; `noise`: the noise multiplier z; `sampling`: poisson or fixed; `adapt`: the rate of
     the adaptive bound, 0 for a fixed one; `count_noise`: deviation on the sum of "below" (the paper advises m / 20);
-    `secret`: whether draw and noise stay unknown (see above); `delta`: of the epsilon in a run's manifest, well below
-    one over the number of clients.
+    `secret`: whether the seed, so draw and noise, stays unknown (see above); `delta`: of the epsilon in a run's
+    manifest, well below one over the number of clients.
     """
 
     name: ClassVar[str] = "dp_fedavg"
@@ -76,8 +77,12 @@ class DPFedAvg(Algorithm):
             )
 
     def epsilon_of(self, sampled: int, clients: int, rounds: int, delta: float) -> float:
-        """Epsilon for a user after `rounds` rounds (`fedkit.privacy.epsilon`)."""
-        return epsilon(self.noise, Sampling(self.sampling, sampled, clients, self.secret), rounds, delta)
+        """Epsilon for a user after `rounds` rounds (`fedkit.privacy.epsilon`); none where the seed is known."""
+        if not self.secret:
+            raise FedkitError(
+                "the seed is not secret, so draw and noise can be computed and no epsilon is stated; keep it secret"
+            )
+        return epsilon(self.noise, Sampling(self.sampling, sampled, clients), rounds, delta)
 
     def privacy(self, clients: int, sampled: int, rounds: int) -> dict[str, Any]:
         """Noise, bound and epsilon of a run, or why there is none."""
@@ -92,7 +97,8 @@ class DPFedAvg(Algorithm):
             "neighbours": draw.neighbours,
             "delta": self.delta,
             "epsilon": None,
-            "covers": "the global adapters of this run's rounds, as long as its seed is not known",
+            "covers": "the global adapters of this run's rounds and no other file of its folder, as long as its seed "
+            "is not known; a small seed is found by trial",
         }
         try:
             spent = self.epsilon_of(sampled, clients, rounds, self.delta)

@@ -1,8 +1,8 @@
 """FedAvg with noise on every upload, as FedLLM-Bench publishes it (appendix D.2 and D.3, after Wei et al. 2020).
 
-Each client sends w_k - w_t + N(0, sigma^2 I); the server averages by samples. The noise is not fitted to a bound that
-is enforced on the update, so no guarantee for a user follows: `fedkit.privacy.paper_sigma` gives the paper's sigma,
-notebook 39 says what it is worth.
+Each client sends w_k - w_t + N(0, sigma^2 I); the server averages by samples. The noise is fitted to one record's
+gradient and not to a bound on the update, so no guarantee for a user follows: `fedkit.privacy.paper_sigma` gives the
+paper's sigma, notebook 39 says what it is worth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class DPPaper(Algorithm):
             "mechanism": "Gaussian noise on every upload",
             "sigma": self.sigma,
             "epsilon": None,
-            "refused": "no bound on an update is enforced and weights depend on data; no epsilon for a client follows",
+            "refused": "sigma is not fitted to a bound on an update, the draw is public and weights depend on data; no "
+            "epsilon for a client follows",
         }
 
     def protect(self, message: Broadcast, delta: State, *, seed: int, client: str) -> State:

@@ -9,7 +9,8 @@ initial value A_0 on every client and in all rounds, and B alone is trained, sen
 
     mean(B_k) A_0 = mean(B_k A_0)
 
-exactly. A_0 is drawn from the run's seed, which all know, so it never travels: half the tensors, about half the bytes.
+exactly. A_0 is drawn from the run's seed, which all know, so it never travels (in a run that starts from another's
+adapter it does once to each client): half the tensors, about half the bytes.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ def questions(
     data_dir: str | Path | None = None,
     offline: bool = False,
     per_language: int | None = None,
+    answered: bool = False,
 ) -> list[Question]:
     """The Ref questions of a federated dataset (the profile's number of them if None).
 
@@ -59,6 +60,9 @@ def questions(
     natural Fed-Aya, so none is trained on. The other datasets: as many in all; see `chats`. Where a set holds more
     than is asked for, the first in the file are taken, or, of raw records, the first by the hash of their text.
 
+    `answered`: only questions with a reference answer; where the set's own file has none (FedLLM-Bench's 50 of the
+    chats), those of users whom the minimum keeps out.
+
     `FedkitError` for an unknown dataset, a malformed question, or none at all (Fed-Aya: in any one language).
     """
     asked = _set(name)
@@ -67,4 +71,11 @@ def questions(
     if wanted < 1:
         each = " a language" if asked.languages else ""
         raise FedkitError(f"{name} is asked for {wanted} questions{each}; per_language must be at least 1")
-    return asked.read(located, profile, data_dir, offline, wanted)
+    found = asked.read(located, profile, data_dir, offline, wanted)
+    if not answered or any(question.reference.strip() for question in found):
+        return [question for question in found if question.reference.strip() or not answered]
+    if asked.find_answered is None:
+        raise FedkitError(
+            f"no question in {located.files[0]} has a reference answer; put one into each, or move the file"
+        )
+    return asked.read(asked.find_answered(data_dir, offline), profile, data_dir, offline, wanted)

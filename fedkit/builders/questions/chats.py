@@ -46,6 +46,10 @@ class Chats:
             return locate(local[0] if local else raw, data_dir=data_dir, offline=offline)
         return locate(self.test, data_dir=data_dir, offline=offline, embedded=True)
 
+    def find_answered(self, data_dir: DataDir, offline: bool) -> Located:
+        """The raw records, whose users below the minimum have answers to their questions."""
+        return locate(self.recipe.sources[0], data_dir=data_dir, offline=offline)
+
     def read(self, located: Located, profile: Profile, data_dir: DataDir, offline: bool, wanted: int) -> list[Question]:
         """`wanted` questions, or all where there are fewer; `FedkitError` where there is none."""
         if located.kind == "embedded":
@@ -92,7 +96,7 @@ class Chats:
 
     def questions(self) -> QuestionSet:
         """The set, for the registry."""
-        return QuestionSet((self.test, *self.recipe.sources[:1]), None, self.find, self.read)
+        return QuestionSet((self.test, *self.recipe.sources[:1]), None, self.find, self.read, self.find_answered)
 
 
 CHATBOT = Chats(

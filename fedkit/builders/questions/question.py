@@ -31,13 +31,15 @@ class QuestionSet:
 
     `languages`: the questions are so many in each of these; None: so many in all. `find(profile, data_dir, offline)`
     settles where they come from, `read(located, profile, data_dir, offline, wanted)` reads them. `sources`: the raw
-    sources that it may read.
+    sources that it may read. `find_answered(data_dir, offline)`: where questions with references are to be had if those
+    found have none; None: nowhere.
     """
 
     sources: tuple[str, ...]
     languages: tuple[str, ...] | None
     find: Callable[[Profile, DataDir, bool], Located]
     read: Callable[[Located, Profile, DataDir, bool, int], list[Question]]
+    find_answered: Callable[[DataDir, bool], Located] | None = None
 
 
 def embedded(located: Located, **wanted: int) -> list[Question]:
