@@ -151,20 +151,22 @@ def wide(frame: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
     return metrics, list(rows.values())
 
 
-def decimals(frame: pd.DataFrame) -> dict[str, int]:
-    """Digits after the point by metric: two; where nobody judges 0 for counts, 3 for what lies within -1 and 1.
+def decimals(metrics: Sequence[str], rows: Sequence[Mapping[str, Any]], judge: str) -> dict[str, tuple[int, int]]:
+    """Digits after the point by metric, for ours and for the paper's, of what `wide` gives.
 
-    A judge's scores and per cents keep two whatever they are, as the papers print them.
+    Two; where nobody judges 0 for counts, and 3 for what of ours lies within -1 and 1. A judge's scores and per cents
+    keep two whatever they are, and so do the paper's numbers, whose tables print no more.
     """
     digits = {}
-    for metric, cells in frame.groupby("metric", sort=False):
-        numbers = cells[["value", "low", "high", "paper"]].stack().dropna().to_numpy(dtype=np.float64)
-        if (cells["judge"] != "none").any():
-            digits[str(metric)] = 2
-        elif (numbers == np.round(numbers)).all():
-            digits[str(metric)] = 0
+    for metric in metrics:
+        ours = [x for row in rows for x in row["ours"].get(metric, ()) if x is not None]
+        printed = [row["paper"][metric] for row in rows if metric in row["paper"]]
+        if judge != "none":
+            digits[metric] = (2, 2)
+        elif all(x == round(x) for x in (*ours, *printed)):
+            digits[metric] = (0, 0)
         else:
-            digits[str(metric)] = 3 if (np.abs(numbers) <= 1).all() else 2
+            digits[metric] = (3 if all(abs(x) <= 1 for x in ours) else 2, 2)
     return digits
 
 
@@ -175,7 +177,7 @@ def markdown(frame: pd.DataFrame) -> str:
     first = frame.iloc[0]
     printed = paper.published(str(first["table"]))
     metrics, rows = wide(frame)
-    digits = decimals(frame)
+    digits = decimals(metrics, rows, str(first["judge"]))
     counts = sorted({int(n) for n in frame["seeds"]})
     over = " to ".join(map(str, sorted({counts[0], counts[-1]})))
     lines = [f"# {first['table']}", ""]
@@ -191,11 +193,11 @@ def markdown(frame: pd.DataFrame) -> str:
     ]
     for row in rows:
         if row["run"]:
-            cells = [_cell(*row["ours"][m], digits[m]) if m in row["ours"] else "" for m in metrics]
+            cells = [_cell(*row["ours"][m], digits[m][0]) if m in row["ours"] else "" for m in metrics]
             lines.append(f"| **{row['name']}** | " + " | ".join(cells) + " |")
         if row["paper"]:
             name = "*paper*" if row["run"] else f"{row['name']}, *paper only*"
-            cells = [f"*{row['paper'][m]:.{digits[m]}f}*" if m in row["paper"] else "" for m in metrics]
+            cells = [f"*{row['paper'][m]:.{digits[m][1]}f}*" if m in row["paper"] else "" for m in metrics]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

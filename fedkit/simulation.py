@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,6 @@ class _Simulation:
         self.checkpoint, self.history = folder / "checkpoint.safetensors", folder / "history.jsonl"
         start = before.adapter if before else initial_state(self.loaded.model, config.seed)
         self.given = start if before else None  # no client can draw it from the seed
-        self.heard: set[int] = set()  # clients of earlier rounds
         self.state = load_progress(self.checkpoint) or Progress(start)
         mend_history(self.history, self.state)
         kind = client_class(config.train.task)  # last, since it is to be closed
@@ -156,10 +156,8 @@ class _Simulation:
         )
         try:
             with bar, frozen_gc():
-                for round in range(train.rounds):
-                    if round >= self.state.round:
-                        self.one_round(round, bar)
-                    self.heard.update(self.sampled(round))
+                for round in range(self.state.round, train.rounds):
+                    self.one_round(round, bar)
         finally:
             self.client.close()
         self.finish()
@@ -198,9 +196,14 @@ class _Simulation:
     def sampled(self, round: int) -> list[int]:
         return self.algorithm.sample(len(self.dataset), self.config.train.clients_per_round, self.config.seed, round)
 
+    @cached_property
+    def first_drawn(self) -> dict[int, int]:
+        """Client -> the round that it is first drawn in."""
+        return {index: round for round in reversed(range(self.config.train.rounds)) for index in self.sampled(round)}
+
     def once(self, index: int, sent: State, round: int) -> State:
         """What a client lacks when it is first drawn in a run that starts from another's adapter."""
-        if self.given is None or index in self.heard:
+        if self.given is None or self.first_drawn[index] != round:
             return {}
         all_of_it = self.client.keeps_start and round > 0  # in round 0 what is sent is the initial adapter
         return {name: t for name, t in self.given.items() if all_of_it or name not in sent}

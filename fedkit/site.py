@@ -88,7 +88,7 @@ def _table(path: Path) -> dict[str, Any]:
         "title": printed.title if printed else title(name),
         "place": f"{printed.paper}, {printed.place}" if printed else "",
         "metrics": metrics,
-        "decimals": decimals(frame),
+        "decimals": decimals(metrics, rows, str(first["judge"])),
         "rows": rows,
         "best": _best(rows, metrics) if first["judge"] != "none" else {},
         "unit": first["unit"],

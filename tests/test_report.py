@@ -101,6 +101,17 @@ def test_counts_are_whole_and_small_measures_keep_a_third_digit():
     assert judged.markdown().splitlines()[-1] == "| **FedAvg** | 50.00 |"
 
 
+def test_the_papers_numbers_keep_the_digits_that_it_prints():
+    """Beside a measure of three digits, and where only the paper's rows are not whole."""
+    table = ResultsTable("20_table1_datasets", "none", "u")
+    table.add("Fed-Aya", "quality (sd)", 0.2264)
+    table.add("Fed-Aya", "clients", 38)
+    table.add("Fed-Aya", "quality", 1)  # the paper's 0.63 and the rows of the paper alone are no whole numbers
+    lines = [line for line in table.markdown().splitlines() if line.startswith("| ")]
+    assert lines[1:3] == ["| **Fed-Aya** | 0.226 | 38 | 1.000 |", "| *paper* | *0.28* | *38* | *0.63* |"]
+    assert "| Fed-WildChat, *paper only* | *0.37* | *100* | *0.79* |" in lines
+
+
 def test_a_judge_may_be_given_itself():
     from fedkit.judge import ReferenceJudge
 
