@@ -155,7 +155,7 @@ def decimals(metrics: Sequence[str], rows: Sequence[Mapping[str, Any]], judge: s
     """Digits after the point by metric, for ours and for the paper's, of what `wide` gives.
 
     Two; where nobody judges 0 for counts, and 3 for what of ours lies within -1 and 1. A judge's scores and per cents
-    keep two whatever they are, and so do the paper's numbers, whose tables print no more.
+    keep two whatever they are, and the paper's numbers have never more than that.
     """
     digits = {}
     for metric in metrics:
@@ -163,11 +163,14 @@ def decimals(metrics: Sequence[str], rows: Sequence[Mapping[str, Any]], judge: s
         printed = [row["paper"][metric] for row in rows if metric in row["paper"]]
         if judge != "none":
             digits[metric] = (2, 2)
-        elif all(x == round(x) for x in (*ours, *printed)):
-            digits[metric] = (0, 0)
-        else:
-            digits[metric] = (3 if all(abs(x) <= 1 for x in ours) else 2, 2)
+            continue
+        own = 0 if _whole((*ours, *printed)) else 3 if all(abs(x) <= 1 for x in ours) else 2
+        digits[metric] = (own, 0 if _whole(printed) else 2)
     return digits
+
+
+def _whole(numbers: Sequence[float]) -> bool:
+    return all(x == round(x) for x in numbers)
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -107,9 +107,11 @@ def test_the_papers_numbers_keep_the_digits_that_it_prints():
     table.add("Fed-Aya", "quality (sd)", 0.2264)
     table.add("Fed-Aya", "clients", 38)
     table.add("Fed-Aya", "quality", 1)  # the paper's 0.63 and the rows of the paper alone are no whole numbers
+    table.add("Fed-Aya", "samples a client", 97.42)
     lines = [line for line in table.markdown().splitlines() if line.startswith("| ")]
-    assert lines[1:3] == ["| **Fed-Aya** | 0.226 | 38 | 1.000 |", "| *paper* | *0.28* | *38* | *0.63* |"]
-    assert "| Fed-WildChat, *paper only* | *0.37* | *100* | *0.79* |" in lines
+    assert lines[1] == "| **Fed-Aya** | 0.226 | 38 | 1.000 | 97.42 |"
+    assert lines[2] == "| *paper* | *0.28* | *38* | *0.63* | *671* |"
+    assert "| Fed-WildChat, *paper only* | *0.37* | *100* | *0.79* | *527* |" in lines
 
 
 def test_a_judge_may_be_given_itself():
