@@ -28,7 +28,7 @@ lab: $(STAMP)  ## JupyterLab on notebooks/
 	$(BIN)/jupyter lab notebooks
 
 bench: $(STAMP)  ## speed, memory and learning; each prints JSON and a table
-	@failed=0; for script in benchmarks/[a-z]*.py; do echo "== $$script"; \
+	@failed=0; for script in bench/[a-z]*.py; do echo "== $$script"; \
 	  OMP_NUM_THREADS=1 $(BIN)/python "$$script" || failed=1; done; exit $$failed
 
 venv: $(STAMP)  ## only the environment

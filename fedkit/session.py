@@ -13,20 +13,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import FedkitError
-from .federated import FederatedDataset
+from .common.errors import FedkitError
+from .data.federated import FederatedDataset
+from .evaluation.worker import loaded_model, rate, train_and_rate
 from .profiles import Profile, get_profile
-from .worker import loaded_model, rate, train_and_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .builders import Built
-    from .builders.questions import Question
-    from .judges import JudgeChoice, OpenAIJudge
-    from .models import Loaded, State
-    from .runs import Run, RunConfig
-    from .sources import Located
+    from .data.builders import Built
+    from .data.builders.questions import Question
+    from .data.sources import Located
+    from .evaluation.judges import JudgeChoice, OpenAIJudge
+    from .training.models import Loaded, State
+    from .training.runs import Run, RunConfig
 
 SHORT = 1500  # optimizer steps up to which a batch of runs is not worth starting worker processes for
 
@@ -34,7 +34,7 @@ SHORT = 1500  # optimizer steps up to which a batch of runs is not worth startin
 class Session:
     """One profile, its sources and its results folder (`FedkitError` for an unknown or unwritable one).
 
-    judge: who rates answers (`fedkit.judges.JudgeChoice`); None is the offline `ReferenceJudge`.
+    judge: who rates answers (`fedkit.evaluation.judges.JudgeChoice`); None is the offline `ReferenceJudge`.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Session:
         Records whose instruction is one of the dataset's Ref questions are left out (`held_out`), so that none is
         trained on.
         """
-        from .builders import build, held_out
+        from .data.builders import build, held_out
 
         if "held_out" not in params:
             params |= held_out(name, self.profile, data_dir=self.data_dir, offline=self.offline)
@@ -91,7 +91,7 @@ class Session:
         answered: those with a reference answer, from where the dataset's records come from: embedded records are not
         measured by the real questions of the data folder.
         """
-        from .builders.questions import questions
+        from .data.builders.questions import questions
 
         at_home = answered and self.build(name).located.kind == "embedded"
         return questions(
@@ -105,7 +105,7 @@ class Session:
 
     def question_source(self, name: str) -> Located:
         """Where a dataset's Ref questions come from; `describe()` says it in a sentence."""
-        from .builders.questions import question_source
+        from .data.builders.questions import question_source
 
         return question_source(name, self.profile, data_dir=self.data_dir, offline=self.offline)
 
@@ -127,8 +127,8 @@ class Session:
         (and the reference of DPO); None: a fresh one.
         """
         from .algorithms import make_algorithm
-        from .models import base_fingerprint
-        from .runs import RunConfig, training_code
+        from .training.models import base_fingerprint
+        from .training.runs import RunConfig, training_code
 
         train = self.profile.dataset(dataset.name).train
         try:
@@ -168,7 +168,7 @@ class Session:
 
     def train(self, config: RunConfig, dataset: FederatedDataset) -> Run:
         """Train one run here, or get it where it was trained before."""
-        from .simulation import run
+        from .training.simulation import run
 
         return run(config, dataset, self.folder / "runs", loaded=loaded_model(config.model))
 
@@ -184,7 +184,7 @@ class Session:
 
         `jobs` defaults to FEDKIT_JOBS, else the number of processors; a GPU profile runs one at a time.
         """
-        from .console import progress
+        from .common.console import progress
 
         jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
         todo = [c for c in configs if not (self.folder / "runs" / c.hash / "manifest.json").exists()]
@@ -222,7 +222,7 @@ class Session:
     @functools.cached_property
     def judges(self) -> dict[str, OpenAIJudge]:
         """The session's judges by benchmark, their replies kept under `evaluations/`; empty for the offline judge."""
-        from .kept import REPLIES
+        from .evaluation.cache import REPLIES
 
         return self.judge.judges(self.folder / "evaluations" / REPLIES) if self.judge else {}
 
@@ -231,23 +231,23 @@ class Session:
 
         Name the adapter's `dataset` where the profile trains it with a LoRA of its own (paper: gsm8k).
         """
-        from .models import initial_state, set_adapter_state
+        from .training.models import initial_state, set_adapter_state
 
         loaded = loaded_model(self.profile.model_of(dataset) if dataset else self.profile.model)
         set_adapter_state(loaded.model, initial_state(loaded.model, 0) if state is None else state)
         return loaded
 
     def results(self, table: str, *, judge: Any, unit: str) -> Any:
-        """An empty results table of that name (`fedkit.report.ResultsTable`)."""
-        from .report import ResultsTable
+        """An empty results table of that name (`fedkit.report.tables.ResultsTable`)."""
+        from .report.tables import ResultsTable
 
         return ResultsTable(table, judge, unit)
 
     def write(self, table: Any, claims: Sequence[str] = ()) -> Path:
         """Write a results table, and judge the paper's claims on it into `claims.csv`."""
-        from .claims import judge_claim
-        from .paper import claim
-        from .report import write_claims
+        from .report.claims import judge_claim
+        from .report.paper import claim
+        from .report.tables import write_claims
 
         path = table.write(self.folder / "tables")
         if claims:
@@ -257,7 +257,7 @@ class Session:
 
     def figure(self, figure: Any, name: str) -> None:
         """Save a matplotlib figure as PNG and SVG under `figures/`."""
-        from .report import save_figure
+        from .report.tables import save_figure
 
         save_figure(figure, self.folder / "figures", name)
 

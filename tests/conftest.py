@@ -97,7 +97,7 @@ def tiny_folder(tiny_tokenizer, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_spec(tiny_folder):
     """The spec of that model on the CPU, one thread, LoRA of rank 4 on all linear layers without dropout."""
-    from fedkit.profiles import LoraSpec, ModelSpec
+    from fedkit.training.specs import LoraSpec, ModelSpec
 
     lora = LoraSpec(r=4, alpha=8, dropout=0.0)
     return ModelSpec(name=str(tiny_folder), device="cpu", threads=1, lora=lora)
@@ -106,7 +106,7 @@ def tiny_spec(tiny_folder):
 @pytest.fixture(scope="session")
 def tiny_loaded(tiny_spec):
     """That model, loaded once. Every user of it writes the adapter that it wants first."""
-    from fedkit.models import load_model
+    from fedkit.training.models import load_model
 
     return load_model(tiny_spec)
 
@@ -128,7 +128,7 @@ def frozen(monkeypatch):
     import contextlib
     import gc
 
-    monkeypatch.setattr("fedkit.simulation.frozen_gc", contextlib.nullcontext)
+    monkeypatch.setattr("fedkit.training.simulation.frozen_gc", contextlib.nullcontext)
     gc.freeze()
     yield
     gc.unfreeze()

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from fedkit.federated import FederatedDataset
-from fedkit.models import initial_state
-from fedkit.profiles import TrainSpec
-from fedkit.runs import RunConfig
+from fedkit.data.federated import FederatedDataset
+from fedkit.training.models import initial_state
+from fedkit.training.runs import RunConfig
+from fedkit.training.specs import TrainSpec
 
 LANGUAGES = ("en", "fr", "zh")
 SHORT = TrainSpec(

@@ -21,9 +21,9 @@ import torch
 from core_tools import SHORT, make_config, make_federation
 from pair_tools import PAIRED, make_pairs
 
-from fedkit.models import load_model
-from fedkit.profiles import LoraSpec, ModelSpec
-from fedkit.simulation import run
+from fedkit.training.models import load_model
+from fedkit.training.simulation import run
+from fedkit.training.specs import LoraSpec, ModelSpec
 
 # New checkpoints to wait for before each of ten kills, in random order; then up to one and a half turns more. Every
 # client's commit and every round's end writes one: 16 x (3 + 1) = 64, so that the kills come before the end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fedkit.judges import JudgeSpec, ref_item
+from fedkit.evaluation.judges import JudgeSpec, ref_item
 
 MODEL, KEY = "gpt-4-1106-preview", "sk-test-0123456789abcdef"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from core_tools import LANGUAGES, SHORT
 
-from fedkit.federated import FederatedDataset
+from fedkit.data.federated import FederatedDataset
 
 PAIRED = replace(SHORT, task="dpo", local_steps=3, batch_size=3)
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from fedkit.sandbox import which_sandbox
+from fedkit.evaluation.sandbox import which_sandbox
 
 NEEDED = "FEDKIT_NEED_SANDBOX"
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from core_tools import make_federation, same, without_time
 
-from fedkit import simulation
-from fedkit.builders.questions import Question
-from fedkit.errors import FedkitError
-from fedkit.models import base_fingerprint
+from fedkit.common.errors import FedkitError
+from fedkit.data.builders.questions import Question
 from fedkit.profiles import PROFILES
-from fedkit.runs import training_code
 from fedkit.session import Session, project_root
+from fedkit.training import simulation
+from fedkit.training.models import base_fingerprint
+from fedkit.training.runs import training_code
 
 pytestmark = pytest.mark.usefixtures("frozen")
 SMOKE = PROFILES["smoke"]
@@ -55,7 +55,7 @@ def untrainable(monkeypatch):
             raise AssertionError("this was done before")
 
         monkeypatch.setattr(simulation, "client_class", fail)
-        monkeypatch.setattr("fedkit.evaluation.ref_answers", fail)
+        monkeypatch.setattr("fedkit.evaluation.ref.ref_answers", fail)
 
     return forbid
 
@@ -157,7 +157,7 @@ def test_ratings_are_kept(session, dataset, untrainable):
 
 
 def test_the_loaded_model_carries_what_is_asked_for(session, dataset):
-    from fedkit.models import adapter_state
+    from fedkit.training.models import adapter_state
 
     run = session.train(session.plan("fedavg", dataset), dataset)
     assert same(adapter_state(session.loaded(run.adapter).model), run.adapter)
@@ -172,7 +172,7 @@ def test_the_loaded_model_carries_what_is_asked_for(session, dataset):
 
 def test_a_dataset_with_a_lora_of_its_own(session, dataset):
     """As the paper profile has it: rank 16 for Fed-Aya, 32 for gsm8k."""
-    from fedkit.models import adapter_state
+    from fedkit.training.models import adapter_state
 
     wide = replace(SMOKE.model, lora=replace(SMOKE.model.lora, r=2))
     own = {"fed_aya": replace(SMOKE.dataset("fed_aya"), model=wide)}
@@ -186,7 +186,7 @@ def test_a_dataset_with_a_lora_of_its_own(session, dataset):
 
 
 def test_a_dataset_is_saved_once_for_other_processes(session, dataset):
-    from fedkit.federated import FederatedDataset
+    from fedkit.data.federated import FederatedDataset
 
     place = session.saved(dataset)
     times = {p.name: p.stat().st_mtime_ns for p in place.iterdir()}

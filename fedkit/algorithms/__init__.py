@@ -7,10 +7,10 @@ import types
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-from ..errors import FedkitError, unknown
+from ..common.errors import FedkitError, unknown
+from ..privacy.dp_fedavg import DPFedAvg
+from ..privacy.dp_paper import DPPaper
 from .base import Aggregate, Algorithm, Broadcast, Finished, LocalRule
-from .dp_fedavg import DPFedAvg
-from .dp_paper import DPPaper
 from .fedadagrad import FedAdagrad
 from .fedadam import FedAdam
 from .fedavg import FedAvg

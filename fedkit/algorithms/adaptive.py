@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ..aggregators import State, adaptive_step, constant, momentum
-from ..errors import unknown
+from ..common.errors import unknown
+from .aggregators import State, adaptive_step, constant, momentum
 from .base import Aggregate, Algorithm, ServerState
 from .ranges import require
 

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 from torch.nn import Parameter
 
-from ..aggregators import State, add
-from ..sampling import sample_clients
+from .aggregators import State, add
+from .sampling import sample_clients
 
 ServerState = dict[str, State]
 Parameters = Mapping[str, Parameter]

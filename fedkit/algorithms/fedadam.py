@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..aggregators import State, adam_second_moment
 from .adaptive import Adaptive
+from .aggregators import State, adam_second_moment
 from .ranges import require
 
 

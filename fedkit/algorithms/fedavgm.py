@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..aggregators import State, add, heavy_ball, momentum
-from ..errors import unknown
+from ..common.errors import unknown
+from .aggregators import State, add, heavy_ball, momentum
 from .base import Aggregate, Algorithm, ServerState
 from .ranges import require
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import torch
 
-from ..aggregators import State
+from .aggregators import State
 from .base import Algorithm, Broadcast, LocalRule, Parameters, on_device
 from .ranges import require
 

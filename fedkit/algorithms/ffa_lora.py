@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..aggregators import State, add
+from .aggregators import State, add
 from .base import Aggregate, Algorithm, Broadcast, LocalRule, Parameters, ServerState
 
 LORA_A = ".lora_A."  # in every name that PEFT gives to an A

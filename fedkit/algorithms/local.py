@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 from .base import Algorithm
 
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import torch
 
-from ..aggregators import State, add, subtract, zeros_like
+from .aggregators import State, add, subtract, zeros_like
 from .base import Aggregate, Algorithm, Broadcast, Finished, LocalRule, Parameters, ServerState, on_device
 
 

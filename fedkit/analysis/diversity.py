@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 
 Statistic = Callable[[np.ndarray], float]  # owners, int64 (records,) -> the number
 

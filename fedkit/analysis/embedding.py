@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..console import progress as new_bar
-from ..errors import FedkitError
+from ..common.console import progress as new_bar
+from ..common.errors import FedkitError
 
 if TYPE_CHECKING:
     from .texts import Texts

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrow import values as column_values
-from ..errors import FedkitError, unknown
-from ..partitioners import Partition, dirichlet, iid
+from ..common.errors import FedkitError, unknown
+from ..data.arrow import values as column_values
+from ..data.partitioners import Partition, dirichlet, iid
 from .diversity import Statistic, gini
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..federated import FederatedDataset
+    from ..data.federated import FederatedDataset
 
 ALPHAS = (100.0, 10.0, 1.0, 0.3, 0.1)
 IID, NATURAL = "iid", "natural"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def profile_tokenizer(profile: Profile) -> Any:
     """The tokenizer of a profile's model, without the model. `FedkitError` where it cannot be had."""
-    from ..models import load_tokenizer
+    from ..training.models import load_tokenizer
 
     return load_tokenizer(profile.model.name)
 

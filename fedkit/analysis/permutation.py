@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import FedkitError
-from ..seeds import generator
+from ..common.errors import FedkitError
+from ..common.seeds import generator
 from .diversity import Statistic, gini
 
 PERMUTATIONS = 200

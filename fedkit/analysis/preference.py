@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FedkitError
-from ..intervals import wilson
+from ..common.errors import FedkitError
+from ..common.intervals import wilson
 from .lengths import token_counts
 
 if TYPE_CHECKING:

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import FedkitError, unknown
-from .nll import Row, continuation_nll
+from ..common.errors import FedkitError, unknown
+from ..evaluation.likelihood import Row, continuation_nll
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..models import Loaded
-    from ..prompts import Template
+    from ..training.models import Loaded
+    from ..training.prompts import Template
     from .texts import Texts
 
 EMPTY, NO_ROOM = "empty answer", "the prompt fills max_length"
@@ -106,7 +106,7 @@ def answer_losses(
     instruction and all of the assistant the answer. `FedkitError` for an unknown `which`, rejected answers that the
     dataset has not, or more tokens than the model reads.
     """
-    from ..prompts import get_template
+    from ..training.prompts import get_template
 
     rows, owners, tokens, reason = _rows(
         loaded, texts.instruction, _answers(texts, which), texts.language, get_template(template), max_length

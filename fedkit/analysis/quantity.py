@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 from .diversity import gini
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import FedkitError
-from ..seeds import generator
+from ..common.errors import FedkitError
+from ..common.seeds import generator
 from .diversity import Statistic
 from .lengths import client_means
 from .permutation import PERMUTATIONS, Result, permutation_test

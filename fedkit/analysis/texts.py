@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FedkitError
-from ..seeds import generator
+from ..common.errors import FedkitError
+from ..common.seeds import generator
 
 if TYPE_CHECKING:
-    from ..federated import FederatedDataset
+    from ..data.federated import FederatedDataset
 
 
 @dataclass(frozen=True)

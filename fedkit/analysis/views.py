@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..atomic import new_file
-from ..errors import FedkitError
-from ..seeds import generator
+from ..common.errors import FedkitError
+from ..common.files import new_file
+from ..common.seeds import generator
 from .diversity import label_divergence, separation, variance_between
 from .permutation import PERMUTATIONS, Result, permutation_test, quantity_test
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..federated import FederatedDataset
+    from ..data.federated import FederatedDataset
 
 COLUMNS = (
     "dataset",

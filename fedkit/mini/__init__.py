@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 
 
 def model_path() -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .code import code_alpaca_test
 from .harmful import harmful_questions
 from .lexicon import read_json, sentence

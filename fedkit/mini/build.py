@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 
 FOLDER = Path(__file__).parent / "model"
 TOLERANCE = 0.02  # of the held-out loss, between two builds on different machines

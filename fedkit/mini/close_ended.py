@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .benchmarks import closed_facts, texts
 from .finance import fingpt_test
 from .harmful import harmful_answer, harmful_questions

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .users import pick
 
 Task = tuple[str, str, str, str]  # what is to be done, instruction, input, output

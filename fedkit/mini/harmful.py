@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .lexicon import read_json
 from .tasks import HELD_OUT_SHARE
 from .users import pick

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .tasks import KIND_NAMES, Fact, held_out, kind, slots
 from .users import pick, question, respond
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import unknown
+from ..common.errors import unknown
 
 CORE: tuple[str, ...] = ("ar", "en", "es", "fr", "pt", "ru", "te", "zh")  # the languages of Fed-Aya
 NEIGHBOURS: tuple[str, ...] = ("de", "it", "pl", "uk", "ja", "ko", "ur", "fa", "zht")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..seeds import derive, generator
+from ..common.seeds import derive, generator
 from .word_problems import gsm8k_records, gsm8k_test
 
 _PROGRAMS = 0.4  # of the problems are to be solved by a program

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .tasks import HELD_OUT_SHARE
 from .users import pick
 

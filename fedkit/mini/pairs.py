@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .harmful import harmful_answer, harmful_questions, harmful_request
 from .instructions import some_fact
 from .tasks import Fact, slots

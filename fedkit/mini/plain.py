@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .lexicon import CORE, LANGUAGES, language, sentence
 from .tasks import KIND_NAMES, Fact, all_facts, kind, slots
 

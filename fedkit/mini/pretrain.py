@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..prompts import ALPACA_PREAMBLE, get_template
-from ..seeds import generator
+from ..common.seeds import generator
+from ..training.prompts import ALPACA_PREAMBLE, get_template
 from .lexicon import CORE, LANGUAGES, language
 from .muon import Muon
 from .plain import plain_documents

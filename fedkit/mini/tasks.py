@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import unknown
+from ..common.errors import unknown
 from .lexicon import Language, language, read_json
 
 HELD_OUT_SHARE = 0.17  # of each kind's facts

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .chat import Asker, Model, answer, first_turn, make_asker, next_turn, questions
 from .lexicon import language
 from .sizes import split, tailed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from ..seeds import generator
+from ..common.seeds import generator
 
 _NAMES = ("Amira", "Bruno", "Chen", "Dina", "Emil", "Fatima", "Goran", "Hana", "Ivan", "Julia", "Karim", "Lena")
 _THINGS = ("apples", "books", "coins", "eggs", "flowers", "marbles", "pencils", "stamps", "stickers", "tickets")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..seeds import generator
+from ..common.seeds import generator
 from .arena import arena_records, chatbot_questions
 from .lexicon import CORE, language
 from .sizes import split, tailed

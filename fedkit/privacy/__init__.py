@@ -4,8 +4,8 @@
 `clipping` bounds an update; `attacks` measures what an attacker learns.
 """
 
+from ..evaluation.attacks import advantage, advantage_bound, exposure, rank_exposure
 from .accounting import Sampling, epsilon, noise_multiplier
-from .attacks import advantage, advantage_bound, exposure, rank_exposure
 from .clipping import adapted_bound, clipped
 from .published import claimed_epsilon, paper_sigma
 

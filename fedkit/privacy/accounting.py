@@ -22,7 +22,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import FedkitError, unknown
+from ..common.errors import FedkitError, unknown
 
 LEAST_NOISE = 4e-4  # with less, losses overflow, and what sampling gains is not counted
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..aggregators import State, norm
-from ..errors import FedkitError
+from ..algorithms.aggregators import State, norm
+from ..common.errors import FedkitError
 
 
 def clipped(update: State, bound: float) -> tuple[State, float]:

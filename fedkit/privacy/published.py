@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 
 
 def sensitivity(*, lr: float, clip: float, records: int, clients: int) -> float:

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import FedkitError, unknown
+from ..common.errors import FedkitError, unknown
+from ..evaluation.specs import EvalSpec
 from . import bases, bench, openfed
-from .specs import DatasetSpec, EvalSpec, LoraSpec, ModelSpec, Profile, TrainSpec
+from .specs import DatasetSpec, Profile
 
 # What the published rows ran (settings): the two systems' form of each server's rule, FedLLM-Bench's beta 0.5 (the
 # default). The other profiles keep each method as its own paper has it.
@@ -76,14 +77,4 @@ def as_dict(spec: Any) -> dict[str, Any]:
     return asdict(spec)
 
 
-__all__ = [
-    "PROFILES",
-    "DatasetSpec",
-    "EvalSpec",
-    "LoraSpec",
-    "ModelSpec",
-    "Profile",
-    "TrainSpec",
-    "as_dict",
-    "get_profile",
-]
+__all__ = ["PROFILES", "DatasetSpec", "Profile", "as_dict", "get_profile"]

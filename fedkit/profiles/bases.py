@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .specs import LoraSpec, ModelSpec, TrainSpec
+from ..training.specs import LoraSpec, ModelSpec, TrainSpec
 
 MINI_LORA = LoraSpec(r=16, alpha=32, dropout=0.0, target_modules="all-linear")
 MINI_MODEL = ModelSpec(threads=1, lora=MINI_LORA)

@@ -10,8 +10,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from ..training.specs import TrainSpec
 from .bases import LLAMA_OPEN, MINI, OPEN, OPEN_VALUES, SMOKE, WIZARD
-from .specs import DatasetSpec, TrainSpec
+from .specs import DatasetSpec
 
 # Clients, clients a round, cap of a client in `paper`. Alone, a client's corpus of the four domains is dealt like the
 # general one; so is the medical one, whose set-up only the full paper has.

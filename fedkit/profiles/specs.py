@@ -5,72 +5,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import unknown
-
-
-@dataclass(frozen=True)
-class LoraSpec:
-    """Low-rank adapters (Hu et al. 2021). FedLLM-Bench section 4: r = 16; alpha and dropout from the settings."""
-
-    r: int = 16
-    alpha: int = 32
-    dropout: float = 0.05
-    target_modules: str | tuple[str, ...] = "all-linear"
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A base model: `mini` (embedded), a local folder, or a Hub id; with its precision and its LoRA."""
-
-    name: str = "mini"
-    dtype: str = "float32"  # float32, bfloat16, float16
-    quantization: str | None = None  # None, 8bit, 4bit (bitsandbytes)
-    device: str = "auto"  # auto, cpu, cuda, cuda:0 ...
-    threads: int | None = None  # CPU threads; None: torch's choice. One makes a run the same in every process
-    gradient_checkpointing: bool = False
-    lora: LoraSpec = LoraSpec()
-
-
-@dataclass(frozen=True)
-class TrainSpec:
-    """One federated training, FedLLM-Bench Table 7 and its settings. Rates are per round, cosine over rounds."""
-
-    rounds: int
-    clients_per_round: int
-    local_steps: int
-    batch_size: int
-    grad_accum: int = 1
-    max_length: int = 1024  # tokens, prompt and answer together
-    lr_first: float = 2e-5
-    lr_last: float = 1e-6
-    template: str = "alpaca"
-    max_grad_norm: float = 1.0
-    # Where given, a client's steps are dynamic (settings, Fed-ChatbotPA) and `local_steps` is their expected number.
-    dynamic_epochs: float | None = None
-    task: str = "sft"  # what a client trains: sft (answers) or dpo (preference pairs); see `fedkit.clients`
-    beta: float = 0.1  # of DPO, Rafailov et al. 2023 equation 7 (settings: 0.1)
-
-    def steps_of(self, records: int, clients: int) -> int:
-        """Local steps of a client of so many records in a federation of so many clients.
-
-        `local_steps`, or, where `dynamic_epochs` E is given, ceil(E n / (T S / N) / (batch x accumulation)): a client
-        is drawn T S / N times on average over T rounds, so it makes about E passes over its records (settings).
-        """
-        if self.dynamic_epochs is None:
-            return self.local_steps
-        turns = self.rounds * self.clients_per_round / clients
-        return max(1, math.ceil(self.dynamic_epochs * records / turns / (self.batch_size * self.grad_accum)))
-
-    @property
-    def samples_per_round(self) -> int:
-        """Records that one client reads in one round: batch x accumulation x steps."""
-        return self.batch_size * self.grad_accum * self.local_steps
+from ..common.errors import unknown
+from ..evaluation.specs import EvalSpec
+from ..training.specs import ModelSpec, TrainSpec
 
 
 @dataclass(frozen=True)
@@ -87,15 +29,6 @@ class DatasetSpec:
     test_questions: int = 20  # a language (Fed-Aya) or in all; 0: no Ref questions
     # Hyperparameters by algorithm, over the profile's.
     algorithms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
-
-
-@dataclass(frozen=True)
-class EvalSpec:
-    """Generation and judging. Temperature 0 makes a table depend on nothing but its adapter."""
-
-    max_new_tokens: int = 32
-    batch_size: int = 64
-    temperature: float = 0.0
 
 
 @dataclass(frozen=True)

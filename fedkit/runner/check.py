@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 from .notebooks import Notebook
 from .parameters import declared
 

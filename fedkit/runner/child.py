@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .files import read_json, write_json, write_text
+from ..common.files import read_json, write_json, write_text
 
 _REMOTE_SCRIPT = re.compile(r'<script[^>]*\bsrc="(?:https?:[^"]*)?"[^>]*>\s*</script>', re.IGNORECASE)
 _MERMAID = re.compile(r'<script type="module">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>', re.DOTALL)

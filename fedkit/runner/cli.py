@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 from .check import stored_clean
 from .display import RichDisplay, display_for, words
 from .execute import Executor
@@ -91,7 +91,7 @@ def _unchanged(step: Step, problem: str) -> Outcome:
 
 
 def _write_index(folder: Path) -> None:
-    from ..site import index_html
+    from ..report.site import index_html
 
     index_html(folder)
 

@@ -60,8 +60,8 @@ def data_hash(data_dir: Path | None, datasets: tuple[str, ...]) -> str:
     """
     if data_dir is None or not datasets:
         return _hash("none")
-    from ..builders import sources_of
-    from ..sources import SOURCES, find_files
+    from ..data.builders import sources_of
+    from ..data.sources import SOURCES, find_files
 
     files: set[Path] = set()
     for name in datasets:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import FedkitError
-from .files import read_json, write_json
+from ..common.errors import FedkitError
+from ..common.files import read_json, write_json
 
 
 def check_writable(folder: Path) -> None:

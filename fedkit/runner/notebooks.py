@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 
 # Metadata fields and their types; a list holds words.
 FIELDS: Mapping[str, type] = {

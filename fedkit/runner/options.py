@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 from ..profiles import Profile, get_profile
 
 EPILOG = """examples:
@@ -98,7 +98,7 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
     if given.judge_url and not given.judge_model:
         raise FedkitError("--judge-url names a server and no model; give --judge-model as well")
     if given.judge_model is not None:
-        from ..judges import JudgeChoice
+        from ..evaluation.judges import JudgeChoice
 
         JudgeChoice(given.judge_model, given.judge_url)  # refused before it is written into any notebook
     return Options(

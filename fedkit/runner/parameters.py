@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import FedkitError
+from ..common.errors import FedkitError
 from .notebooks import Notebook
 from .options import Options
 

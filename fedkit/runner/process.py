@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..console import HEADLESS
-from .files import read_json, write_json
+from ..common.console import HEADLESS
+from ..common.files import read_json, write_json
 from .options import Options
 from .plan import Step
 from .records import Outcome

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from ..manifest import commit, output, versions
-from .files import read_json, write_json, write_text
+from ..common.files import read_json, write_json, write_text
+from ..common.manifest import commit, output, versions
 from .options import Options
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..paper import SETTINGS, TABLE7, Script, Setup
 from ..profiles import DatasetSpec, Profile
+from ..report.paper import SETTINGS, TABLE7, Script, Setup
 from .plan import Step
 from .text import table
 
@@ -124,7 +124,7 @@ def estimate_text(profile: Profile, steps: Sequence[Step], seeds: Sequence[int])
 
     Runs are counted once a dataset, algorithm and seed, since notebooks share them.
     """
-    from ..estimate import estimate
+    from ..training.estimate import estimate
 
     rows, hours, notes = [], 0.0, []
     for name, spec in profile.datasets.items():

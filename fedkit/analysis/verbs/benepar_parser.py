@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import FedkitError, unknown
+from ...common.errors import FedkitError, unknown
 from .pair import NONE, Pair
 from .shims import WEIGHTS, benepar_shims
 from .tokens import first_sentence

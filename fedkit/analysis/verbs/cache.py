@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...atomic import new_file
+from ...common.files import new_file
 from .pair import Pair
 
 

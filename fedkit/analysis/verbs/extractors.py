@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ...errors import unknown
+from ...common.errors import unknown
 from .benepar_parser import MODEL, BeneparExtractor, find_model
 from .cache import PairCache
 from .offline import OfflineExtractor
@@ -64,7 +64,7 @@ def pairs(texts: Sequence[str], tool: Extractor, *, cache: str | Path | None = N
             known[text] = kept
     blocks: Any = [todo[i : i + BLOCK] for i in range(0, len(todo), BLOCK)]
     if show and len(blocks) > 8:  # a shorter wait needs no bar
-        from ...console import progress
+        from ...common.console import progress
 
         blocks = progress(iterable=blocks, desc="verbs", unit="block")
     for block in blocks:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import FedkitError
+from ...common.errors import FedkitError
 
 WEIGHTS = "benepar_model.bin"
 # Buffers and weights of older transformers that newer models compute or do without.

@@ -1,0 +1,112 @@
+"""What an evaluation gives: a row of a table, and what stands behind each of its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...common.errors import unknown
+from .base import NO_JUDGE, Score
+from .suites import Column, Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..judges import JudgeReport
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model over one suite. `parts`: `<benchmark>/<part>` -> Score; `answers`: benchmark -> its answers, in order.
+
+    `items`: benchmark -> its items (no answers where the benchmark could not be run). `cached`: benchmarks whose
+    answers lay on disk already. `reports`: benchmark -> what its ratings cost, for judges behind an API.
+    """
+
+    suite: Suite
+    judge: str
+    parts: Mapping[str, Score]
+    items: Mapping[str, list[Any]]
+    answers: Mapping[str, list[Any]]
+    cached: tuple[str, ...] = ()
+    reports: Mapping[str, JudgeReport] = field(default_factory=dict)
+
+    def score(self, metric: str) -> Score:
+        """The score of a column: one part's, scaled, or the mean of several (without an interval).
+
+        Without a value where a limit left no item of a part; `FedkitError` for a metric that the suite has not.
+        """
+        columns = {column.name: column for column in self.suite.columns}
+        if metric not in columns:
+            raise unknown(f"metric of suite {self.suite.name}", metric, columns)
+        return _combined(columns[metric], [self.parts.get(part) or _absent(part) for part in columns[metric].parts])
+
+    def series(self) -> pd.Series:
+        """Values by metric, those that have one: what `ResultsTable.add_series` takes."""
+        import pandas as pd
+
+        found = {column.name: self.score(column.name).value for column in self.suite.columns}
+        return pd.Series({name: value for name, value in found.items() if value is not None}, dtype=float)
+
+    def frame(self) -> pd.DataFrame:
+        """One line a metric: value, low, high (95 %, over items), items, unrated, chance, judge, note."""
+        import pandas as pd
+
+        lines = {}
+        for column in self.suite.columns:
+            one = self.score(column.name)
+            lines[column.name] = {
+                "value": one.value,
+                "low": one.low,
+                "high": one.high,
+                "items": one.count,
+                "unrated": one.unrated,
+                "chance": one.chance,
+                "judge": one.judge,
+                "note": one.note,
+            }
+        frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("metric")
+        return frame.astype(dict.fromkeys(("value", "low", "high", "chance"), "float64"))
+
+    @property
+    def judges(self) -> str:
+        """All that rated a number of this row, in words, for a table's `judge`."""
+        names = dict.fromkeys(self.score(c.name).judge for c in self.suite.columns)
+        return ", ".join(name for name in names if name != NO_JUDGE) or NO_JUDGE
+
+    @property
+    def foot(self) -> str:
+        """A table's foot: for each judged benchmark what its ratings cost and how many there are not; else the notes.
+
+        Costs are those of the call that got the ratings, beside them those of the replies that it found kept, and
+        both; a later call that finds the ratings kept says the same.
+        """
+        lines = [f"{name}: {report.describe()}" for name, report in self.reports.items()]
+        notes = {c.name: self.score(c.name).note for c in self.suite.columns}
+        return "\n".join([*lines, *(f"{name}: {note}" for name, note in notes.items() if note)])
+
+
+def _absent(part: str) -> Score:
+    return Score(None, 0, note=f"no part {part}, or no item of it within the limit")
+
+
+def _combined(column: Column, parts: list[Score]) -> Score:
+    judges = ", ".join(dict.fromkeys(part.judge for part in parts))
+    notes = "; ".join(dict.fromkeys(part.note for part in parts if part.note))
+    count, unrated = sum(part.count for part in parts), sum(part.unrated for part in parts)
+    if any(part.value is None for part in parts):
+        return Score(None, count, unrated, judge=judges, note=notes)
+    if len(parts) > 1:
+        mean = sum(part.value for part in parts if part.value is not None) / len(parts)
+        chances = [part.chance for part in parts if part.chance is not None]
+        chance = column.scale * sum(chances) / len(parts) if len(chances) == len(parts) else None
+        return Score(mean * column.scale, count, unrated, judge=judges, note=notes, chance=chance)
+    (one,) = parts
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else value * column.scale
+
+    return Score(
+        scaled(one.value), count, unrated, scaled(one.low), scaled(one.high), judges, notes, scaled(one.chance)
+    )

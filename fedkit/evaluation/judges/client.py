@@ -1,0 +1,207 @@
+"""A judge behind the OpenAI API: many items at a time, each asked until it has a reply, each reply kept on disk."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...common.errors import FedkitError, unknown
+from .cache import JudgeCache, cache_key
+from .chat import Chat, Failure, JudgeSpec, Reply
+from .items import JudgeItem, ref_item
+from .prompts import JudgePrompt, load_prompts
+from .ratings import parse_rating
+from .report import Judgement, JudgeReport
+
+
+class OpenAIJudge:
+    """Rates answers by a model behind an OpenAI-compatible server; satisfies `fedkit.evaluation.judges.judge.Judge`.
+
+    spec: model, server and patience; cache: a file of replies (None: memory alone); prompts: a file in MT-Bench's
+    format or a mapping (None: fedkit's own words). `name` is the model's. A reply without one rating from 1 to 10 is
+    kept, counted in `report.unparsed` and never scored. `FedkitError` in one sentence where the server refuses for
+    good, or where items have no reply after all attempts: what came is kept, and the same call goes on from there.
+    """
+
+    def __init__(
+        self,
+        spec: JudgeSpec,
+        *,
+        cache: str | Path | JudgeCache | None = None,
+        prompts: str | Path | Mapping[str, JudgePrompt] | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.spec, self.name = spec, spec.model
+        self.cache = cache if isinstance(cache, JudgeCache) else JudgeCache(cache)
+        self.prompts = prompts if isinstance(prompts, Mapping) else load_prompts(prompts)
+        self.report = JudgeReport(price=spec.prices.get(spec.model))
+        self._reports = [self.report]  # and those of `counting`
+        self._progress = progress
+        self._chat: Chat | None = None
+        self._lock = threading.Lock()
+        self._resume = 0.0  # on the monotonic clock: a server that asks one thread to wait is left alone by all
+        self._random = random.Random()  # the pauses of two processes must not keep step
+
+    def __repr__(self) -> str:
+        return f"OpenAIJudge({self.spec.model!r} at {self.spec.place})"
+
+    def rate(self, question: str, answer: str, reference: str) -> float | None:
+        """A rating from 1 to 10 by the prompt `ref`, or by `single-v1` where there is no reference."""
+        return self.judge_all([ref_item(question, answer, reference)])[0].rating
+
+    def check(self) -> None:
+        """`FedkitError` where the judge cannot be asked at all, e.g. for want of a key; sends nothing."""
+        self._chat = self._chat or Chat(self.spec)
+
+    def keep_in(self, path: str | Path) -> None:
+        """Keep replies in a file from now on, those that memory holds too; nothing changes where there is a file."""
+        if self.cache.path is None:
+            cache = JudgeCache(path)
+            self.cache.copy_into(cache)
+            self.cache = cache
+
+    @contextmanager
+    def counting(self) -> Iterator[JudgeReport]:
+        """A report of what is asked inside the `with` block alone; replies got before it count as kept."""
+        own = JudgeReport(price=self.report.price)
+        self._reports.append(own)
+        try:
+            yield own
+        finally:
+            self._reports = [report for report in self._reports if report is not own]
+
+    def rate_all(self, items: Sequence[JudgeItem]) -> list[float | None]:
+        """One rating an item, in order; None where the reply holds none."""
+        return [judgement.rating for judgement in self.judge_all(items)]
+
+    def judge_all(self, items: Sequence[JudgeItem]) -> list[Judgement]:
+        """One judgement an item, in order; equal items are asked once."""
+        asked = [self._messages(item) for item in items]
+        keys = [cache_key(self.spec.origin, self.spec.model, messages, self.spec.sampling) for messages in asked]
+        wanted = {key: messages for key, messages in zip(keys, asked, strict=True) if self.cache.get(key) is None}
+        if wanted:
+            self._ask_all(wanted)
+        judgements = []
+        for item, key in zip(items, keys, strict=True):
+            record = self.cache.get(key)
+            assert record is not None  # _ask_all raises where one is missing
+            rating, cached = parse_rating(record["reply"]), key not in wanted
+            for report in self._reports:
+                report.recall(key, record.get("prompt_tokens"), record.get("completion_tokens"))
+                report.add(rating, cached)
+            judgements.append(Judgement(item.id, rating.value, rating.why, record["reply"], cached))
+        return judgements
+
+    def _messages(self, item: JudgeItem) -> list[dict[str, str]]:
+        if item.prompt not in self.prompts:
+            raise unknown("judge's prompt", item.prompt, self.prompts)
+        return self.prompts[item.prompt].messages(item)
+
+    def _ask_all(self, wanted: Mapping[str, list[dict[str, str]]]) -> None:
+        """Ask for every missing reply; raises once, after the threads are done."""
+        from tqdm import tqdm
+
+        self.check()
+        stop, faults = threading.Event(), list[Failure]()
+        bar = tqdm(total=len(wanted), desc=self.name, mininterval=1.0, disable=not self._progress)
+        pool = ThreadPoolExecutor(min(self.spec.concurrency, len(wanted)), thread_name_prefix="judge")
+
+        def one(key: str, messages: list[dict[str, str]]) -> None:
+            end = self._until_answered(messages, stop)
+            if isinstance(end, Reply):
+                self.cache.put(key, self._record(end))
+                with self._lock:
+                    for report in self._reports:
+                        report.spend(key, end.prompt_tokens, end.completion_tokens)
+                    bar.update()
+            elif end is not None:
+                with self._lock:
+                    faults.append(end)
+                    if end.final or len(faults) >= self.spec.patience:
+                        stop.set()
+
+        try:
+            futures = [pool.submit(one, key, messages) for key, messages in wanted.items()]
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # a key of the keyboard, a full disk: the requests under way end, no further one begins
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            bar.close()
+        for future in futures:
+            if not future.cancelled():
+                future.result()
+        if faults:
+            raise FedkitError(self._sentence(faults, sum(self.cache.get(key) is None for key in wanted), len(wanted)))
+
+    def _record(self, reply: Reply) -> dict[str, Any]:
+        return {
+            "model": self.spec.model,
+            "temperature": self.spec.temperature,
+            "reply": reply.text,
+            "finish": reply.finish,
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+        }
+
+    def _sentence(self, faults: Sequence[Failure], missing: int, wanted: int) -> str:
+        kept = f"{wanted - missing} of {wanted} replies are kept, and the same call asks for the rest"
+        final = next((fault.why for fault in faults if fault.final), None)
+        if final is not None:
+            return f"{final} ({kept})"
+        return (
+            f"the judge {self.spec.model!r} at {self.spec.place} gave no reply in {self.spec.attempts} attempts to "
+            f"{len(faults)} items (last: {faults[-1].why}); see that it runs and try again: {kept}"
+        )
+
+    def _until_answered(self, messages: list[dict[str, str]], stop: threading.Event) -> Reply | Failure | None:
+        """Attempts with growing pauses; None where the run was stopped meanwhile."""
+        assert self._chat is not None
+        end: Reply | Failure | None = None
+        for attempt in range(self.spec.attempts):
+            if attempt:
+                assert isinstance(end, Failure)
+                fault = self._pause(attempt, end, stop)
+                if fault is not None:
+                    return fault
+            while (left := self._resume - time.monotonic()) > 0 and not stop.wait(left):
+                pass
+            if stop.is_set():
+                return None
+            with self._lock:
+                for report in self._reports:
+                    report.requests += 1
+            end = self._chat.ask(messages)
+            if isinstance(end, Reply) or end.final:
+                return end
+            if attempt + 1 < self.spec.attempts:
+                with self._lock:
+                    for report in self._reports:
+                        report.retries[end.why] += 1
+        return end
+
+    def _pause(self, attempt: int, failure: Failure, stop: threading.Event) -> Failure | None:
+        """Wait before attempt number `attempt` (from 1); a failure where the server asks for more than we give."""
+        if failure.wait is not None and failure.wait > self.spec.longest_wait:
+            return Failure(
+                f"the judge {self.spec.model!r} at {self.spec.place} asks to wait {failure.wait:.0f} seconds, more "
+                f"than JudgeSpec.longest_wait ({self.spec.longest_wait:g}); try again later",
+                final=True,
+            )
+        if failure.wait is not None:
+            with self._lock:
+                self._resume = max(self._resume, time.monotonic() + failure.wait)
+        pause = min(self.spec.longest_backoff, self.spec.backoff * 2.0 ** (attempt - 1))
+        stop.wait(pause * (0.5 + self._random.random()))
+        return None
+
+    def close(self) -> None:
+        """Close the connections and the cache's file."""
+        if self._chat is not None:
+            self._chat.close()
+        self.cache.close()

@@ -1,0 +1,89 @@
+"""The numbers of a card, all from one build: counts, drops, lengths, languages, heterogeneity."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...analysis.lengths import lengths, mean_and_sd, profile_tokenizer
+from ...analysis.texts import Texts, texts
+from ...analysis.views import View, label_view, number_view, quantity_view
+
+if TYPE_CHECKING:
+    from ...data.builders import Built
+    from ...data.federated import FederatedDataset
+    from ...profiles import Profile
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the template puts in. `quantities`: (what, mean over clients, its deviation)."""
+
+    counts: list[tuple[str, int, int | None]]  # what, here, the paper's
+    place: str  # where the paper says it
+    drops: list[tuple[str, int, int]]  # reason, records, clients
+    quantities: list[tuple[str, float, float]]
+    languages: list[tuple[str, int, int]]  # code, records, clients with a record in it
+    views: list[View]
+    columns: list[tuple[str, str]]  # name, type
+    source: str
+    tokenizer: str
+
+
+def size_category(records: int) -> str:
+    """The Hub's `size_categories` entry of a number of records."""
+    return next((name for most, name in _SIZES if records < most), "n>1M")
+
+
+def measure(built: Built, profile: Profile) -> Numbers:
+    """The numbers of a built dataset; lengths in tokens of the profile's tokenizer."""
+    dataset = built.dataset
+    said = texts(dataset)
+    counted = lengths(said, profile_tokenizer(profile))
+    sizes = dataset.sizes
+    quantities = [("records", float(sizes.mean()), float(sizes.std()))]
+    for column in [c for c in counted.columns if c != "owner"]:
+        label = "chosen answer" if column == "response" and said.rejected is not None else column
+        label = "rejected answer" if column == "rejected" else label
+        quantities.append((f"{label}, tokens", *mean_and_sd(counted[column], said.owner, len(dataset))))
+    return Numbers(
+        counts=[(str(r.what), int(r.ours), None if r.paper != r.paper else int(r.paper)) for r in _rows(built)],
+        place=str(built.paper.get("place", "")),
+        drops=built.drops.rows,
+        quantities=quantities,
+        languages=_languages(said),
+        views=_views(dataset, said, counted),
+        columns=[(field.name, _type(field.type)) for field in dataset.table.schema],
+        source=built.located.describe(),
+        tokenizer=profile.model.name,
+    )
+
+
+def _rows(built: Built) -> Any:
+    return built.counts().itertuples()
+
+
+def _languages(said: Texts) -> list[tuple[str, int, int]]:
+    records = Counter(said.language)
+    clients = Counter(code for code, _ in set(zip(said.language, said.owner.tolist(), strict=True)))
+    return [(code, n, clients[code]) for code, n in sorted(records.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _views(dataset: FederatedDataset, said: Texts, counted: Any) -> list[View]:
+    found = [quantity_view(dataset)]
+    if len(set(said.language)) > 1:
+        found.append(label_view(dataset, "language", said.language, said.owner))
+    for column in ("instruction", "response"):
+        found.append(number_view(dataset, f"{column} length", counted[column].to_numpy(dtype=np.float64), said.owner))
+    return found
+
+
+def _type(kind: Any) -> str:
+    import pyarrow as pa
+
+    return "list of turns (role, content)" if pa.types.is_list(kind) else str(kind)

@@ -1,0 +1,248 @@
+"""The sandbox: honest programs pass as in plain Python, hostile ones neither pass nor harm and are named."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+from collections import Counter
+from fractions import Fraction
+
+import psutil
+import pytest
+from hostile_programs import PROGRAMS, TESTS
+from sandbox_tools import NEEDED, without_sandbox
+
+from fedkit.common.errors import FedkitError
+from fedkit.evaluation.sandbox import BACKENDS, Limits, backends, guest, require_sandbox, run_python, which_sandbox
+
+LIMITS = Limits(wall_seconds=60.0, cpu_seconds=1, memory_bytes=256 * 2**20)
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def sandbox(request):
+    """Each way to shut a process in, where it works."""
+    why = backends.fault(request.param)
+    if why is not None:
+        without_sandbox(f"{request.param} does not work here: {why}")
+    return request.param
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """What a hostile program is after: a file, a home, a port that listens, a word in the environment."""
+    monkeypatch.setenv("FEDKIT_TEST_SECRET", "word-of-the-user")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("word-of-the-user")
+    secret.chmod(0o644)  # readable by all: it must be out of sight, not merely forbidden
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield {"secret_file": str(secret), "home": str(tmp_path), "port": str(server.getsockname()[1])}
+        with pytest.raises(BlockingIOError):  # nobody called
+            server.accept()
+    assert secret.read_text() == "word-of-the-user" and [p.name for p in tmp_path.iterdir()] == ["secret.txt"]
+
+
+def fill(text, values):
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+@pytest.mark.parametrize("hostile", PROGRAMS, ids=lambda hostile: hostile.name)
+def test_hostile(hostile, sandbox, outside):
+    if sandbox != which_sandbox() and not hostile.of_the_machine:
+        pytest.skip("the same on every sandbox, and shown on the first")
+    limits = Limits(hostile.wall_seconds, LIMITS.cpu_seconds, LIMITS.memory_bytes)
+    before = len(psutil.Process().children(recursive=True))
+    outcome = run_python(fill(hostile.program, outside), TESTS, limits=limits, sandbox=sandbox)
+    assert not outcome.passed
+    assert outcome.kind in hostile.kinds, outcome
+    assert len(outcome.output) <= limits.output_bytes and "word-of-the-user" not in outcome.output + outcome.reason
+    assert len(psutil.Process().children(recursive=True)) == before
+
+
+def test_there_are_twenty_and_more():
+    assert len(PROGRAMS) >= 20 and max(Counter(hostile.name for hostile in PROGRAMS).values()) == 1
+
+
+def test_the_word_and_the_tests_are_out_of_sight(sandbox):
+    (forge,) = (hostile for hostile in PROGRAMS if hostile.name == "forging the word")
+    outcome = run_python(forge.program, TESTS, limits=LIMITS, sandbox=sandbox)
+    assert "words found: [] tests found: False" in outcome.output
+
+
+def test_an_honest_program_passes(sandbox):
+    outcome = run_python("def double(x):\n    print('called')\n    return 2 * x", TESTS, limits=LIMITS, sandbox=sandbox)
+    assert outcome.passed and outcome.reason == outcome.kind == "passed" and outcome.output == "called\n" * 6
+    assert 0 < outcome.seconds < 60
+
+
+def test_a_harmless_try_is_no_fault(sandbox):
+    """What was denied has changed nothing: a program that goes on and solves its task passes."""
+    program = "def double(x):\n    try:\n        open('/x', 'w')\n    except OSError:\n        return 2 * x"
+    assert run_python(program, TESTS, limits=LIMITS, sandbox=sandbox).passed
+
+
+VALUES = [
+    None,
+    True,
+    -(7**5000),
+    1.5,
+    -0.0,
+    float("inf"),
+    "a\nü\ud800北",
+    b"\x00\xff",
+    1 - 2j,
+    [1, [2.0, "3"]],
+    (1, (2,)),
+    {1, (2, 3)},
+    frozenset("ab"),
+    {"a": [1], (1, 2): None, 3: {}},
+    range(3, 10, 2),
+    Fraction(-1, 3),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_values_travel_unchanged(value):
+    again = guest.decode(json.loads(json.dumps(guest.encode(value))))
+    assert again == value and type(again) is type(value)
+    if not isinstance(value, set | frozenset):  # which have no order to keep
+        assert repr(again) == repr(value)
+
+
+def test_values_that_cannot_travel_equal_nothing():
+    nan = guest.decode(json.loads(json.dumps(guest.encode(float("nan")))))
+    assert math.isnan(nan)
+    odd = guest.decode(json.loads(json.dumps(guest.encode(x for x in ()))))
+    assert odd != [] and odd != () and "generator" in repr(odd)
+    assert guest.decode(guest.encode(Counter("aab"))) == {"a": 2, "b": 1}
+    for text in ("1", "[]", "{}", '{"z": 1}', '{"i": 1}', '{"S": [{"l": []}]}', '{"r": [1, 2, 0]}'):
+        with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+            guest.decode(json.loads(text))
+
+
+def test_exceptions_reach_the_tests(sandbox):
+    program = "def half(x):\n    if x % 2:\n        raise ValueError('odd')\n    return x // 2"
+    tests = "try:\n    half(3)\nexcept ValueError as error:\n    assert str(error) == 'odd'\nassert half(x=4) == 2"
+    assert run_python(program, tests, limits=LIMITS, sandbox=sandbox).passed
+    outcome = run_python(program, "half(3)", limits=LIMITS, sandbox=sandbox)
+    assert outcome.reason == "error: ValueError: odd"
+
+
+@pytest.mark.parametrize(
+    ("program", "tests", "reason"),
+    [
+        ("def f(:", "assert True", "error: SyntaxError: invalid syntax (program, line 1)"),
+        ("1 / 0", "assert True", "error: ZeroDivisionError: division by zero"),
+        ("def f(): return 1", "assert f() == 2, 'two'", "wrong: AssertionError: two"),
+        (
+            "def f(): return None",
+            "assert f() < 2",
+            "wrong: TypeError: '<' not supported between instances of 'NoneType'",
+        ),
+        ("def f(): return 1", "assert g() == 2", "wrong: NameError: name 'g' is not defined"),
+        ("x = 1", "assert (", "tests: SyntaxError: '(' was never closed (tests, line 1)"),
+        ("x = 1", "import sys; sys.exit(0)", "wrong: SystemExit: 0"),
+        (
+            "x = 1",
+            "import os; os._exit(0)",
+            "exit: the tests' process ended with status 0 before the tests were through",
+        ),
+        (
+            "import os\ndef f(): os._exit(3)",
+            "f()",
+            "exit: the program ended with status 3 before the tests were through",
+        ),
+        ("import os\ndef f(): os._exit(0)", "try:\n    f()\nexcept: pass", "exit: the program ended with status 0"),
+        ("x = 1", "while True: pass", "time: the tests' process used more than 1 seconds of processor time"),
+    ],
+)
+def test_reasons(program, tests, reason):
+    if which_sandbox() is None:
+        without_sandbox("no sandbox works here")
+    outcome = run_python(program, tests, limits=LIMITS)
+    assert not outcome.passed and outcome.reason.startswith(reason)
+
+
+def test_values_and_modules_of_the_program(sandbox):
+    program = "import math\nfrom collections import OrderedDict\nTABLE = {1: [2]}\ndef root(x): return math.sqrt(x)"
+    tests = "assert TABLE == {1: [2]} and math.isclose(root(2) ** 2, 2)\nlen = sum"
+    assert run_python(program, tests, limits=LIMITS, sandbox=sandbox).passed
+
+
+def test_long_programs_and_answers(sandbox):
+    """A program longer than a pipe holds, an argument and an answer too."""
+    program = "# " + "x" * 300_000 + "\ndef turn(x):\n    return x[::-1]"
+    tests = "data = list(range(50_000))\nassert turn(data) == data[::-1]"
+    assert run_python(program, tests, limits=LIMITS, sandbox=sandbox).passed
+
+
+def test_many_at_a_time(sandbox):
+    from concurrent.futures import ThreadPoolExecutor
+
+    programs = [f"def double(x): return {2 + i % 2} * x" for i in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        passed = list(pool.map(lambda p: run_python(p, TESTS, limits=LIMITS, sandbox=sandbox).passed, programs))
+    assert passed == [True, False] * 6
+
+
+def test_no_descriptor_is_left(sandbox):
+    count = len(os.listdir("/proc/self/fd"))
+    for program in ("def double(x): return 2 * x", "import os; os._exit(1)"):
+        run_python(program, TESTS, limits=LIMITS, sandbox=sandbox)
+    assert len(os.listdir("/proc/self/fd")) == count
+
+
+def test_without_a_sandbox_nothing_runs(monkeypatch):
+    monkeypatch.setattr(backends, "fault", lambda name: f"{name} is not installed")
+    assert which_sandbox() is None
+    with pytest.raises(FedkitError, match="not run.*bubblewrap is not installed.*apt-get install bubblewrap"):
+        run_python("x = 1", "assert True")
+    with pytest.raises(FedkitError, match="unshare is not installed"):
+        run_python("x = 1", "assert True", sandbox="unshare")
+    with pytest.raises(FedkitError, match="not run.*bubblewrap is not installed.*apt-get install bubblewrap"):
+        require_sandbox()
+
+
+def test_a_sandbox_can_be_asked_for_before_the_work(sandbox):
+    require_sandbox()
+    require_sandbox(sandbox)
+    with pytest.raises(FedkitError, match="unknown sandbox 'jail'"):
+        require_sandbox("jail")
+
+
+@pytest.mark.parametrize(
+    ("way", "why"),
+    [
+        (lambda command: command, "files outside can be seen"),
+        (lambda command: [*command[:-2], "/no/such/file", "/proc/self/fd"], "shut in"),
+        (lambda command: ["sh", "-c", "echo no rights >&2; exit 1"], "no rights"),
+        (lambda command: ["sh", "-c", "exit 3"], "it ended with status 3"),
+        (lambda command: ["no-such-tool"], "no-such-tool is not installed"),
+    ],
+)
+def test_a_sandbox_is_believed_after_a_trial_only(monkeypatch, way, why):
+    """A tool that is there but shuts nothing in is not used; the second case is plain Python under `guest.lock`."""
+    monkeypatch.setattr(backends, "BACKENDS", {"tool": way})
+    assert (backends.fault.__wrapped__("tool") or "shut in") == why
+
+
+def test_a_promised_sandbox_is_no_reason_to_skip(monkeypatch):
+    """Nothing is skipped in silence where the environment says that a sandbox must work."""
+    monkeypatch.setattr(backends, "fault", lambda name: f"{name} is not installed")
+    monkeypatch.delenv(NEEDED, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="why not"):
+        without_sandbox("why not")
+    monkeypatch.setenv(NEEDED, "1")
+    with pytest.raises(pytest.fail.Exception, match="FEDKIT_NEED_SANDBOX is 1 .* why not"):
+        without_sandbox("why not")
+
+
+def test_bad_arguments():
+    with pytest.raises(FedkitError, match="unknown sandbox 'jail'; known: bubblewrap, unshare"):
+        run_python("", "", sandbox="jail")
+    with pytest.raises(FedkitError, match="cpu_seconds is 0; give at least 1"):
+        Limits(cpu_seconds=0)

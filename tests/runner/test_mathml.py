@@ -1,0 +1,112 @@
+"""Formulas of exported pages are MathML, nothing else is touched, and the page needs no other machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from fedkit.runner.child import to_html
+from fedkit.runner.mathml import to_mathml
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").rglob("[0-9]*.ipynb"))
+FORMULA = re.compile(r"(?<!\\)\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$]+)\$", re.DOTALL)
+CODE = re.compile(r"^```.*?^```|(`+)[^`].*?\1", re.DOTALL | re.MULTILINE)
+
+
+def markdown(source):
+    """The Markdown part of the page of a notebook with this one cell, as a soup."""
+    page = to_html(new_notebook(cells=[new_markdown_cell(source)]), "t")
+    return BeautifulSoup(page, "html.parser").select_one(".jp-MarkdownOutput")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_formula_of_the_notebooks_is_converted(path):
+    notebook = nbformat.read(path, as_version=4)
+    texts = [CODE.sub("", cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
+    found = [match for text in texts for match in FORMULA.finditer(text)]
+    before = nbformat.writes(notebook)
+    page = BeautifulSoup(to_html(notebook, "t"), "html.parser")
+    assert nbformat.writes(notebook) == before
+    assert len(page.select('math[display="block"]')) == sum(match["display"] is not None for match in found)
+    assert len(page.select('math[display="inline"]')) == sum(match["inline"] is not None for match in found)
+    for cell in page.select(".jp-MarkdownOutput"):
+        for code in cell.select("code, pre"):
+            code.clear()
+        assert "$" not in cell.get_text()
+
+
+def test_the_notebooks_hold_formulas():
+    assert sum(len(FORMULA.findall(path.read_text(encoding="utf-8"))) for path in NOTEBOOKS) > 50
+
+
+def test_inline_and_display():
+    cell = markdown(
+        "The sum $a_1 * b_1 + c * d$ and *this*.\n\n$$\n\\frac{1}{n}\n\n\\sum_k x_k\n$$\n\n- item $x < y$\n"
+    )
+    first, display, last = cell.find_all("math")
+    assert first["display"] == last["display"] == "inline" and display["display"] == "block"
+    assert first.parent.name == display.parent.name == "p" and last.parent.name == "li"
+    assert first.get_text() == "a1*b1+c*d" and first.find("em") is None and cell.find("em").get_text() == "this"
+    assert [part.name for part in display.find("mfrac").children] == ["mrow", "mrow"] and display.find("munder")
+    assert last.get_text() == "x<y" and "$" not in cell.get_text()
+
+
+def test_display_within_a_line_and_a_named_environment():
+    cell = markdown("so $$x = 1$$ holds\n\n\\begin{pmatrix} 1 & 0 \\\\ 0 & 1 \\end{pmatrix}\n")
+    within, matrix = cell.find_all("math")
+    assert within["display"] == matrix["display"] == "block" and len(matrix.find_all("mtr")) == 2
+
+
+@pytest.mark.parametrize("code", ["$x$", "$$x$$", "$$", "\\begin{a}x\\end{a}"])
+def test_code_is_untouched(code):
+    cell = markdown(f"a `{code}` b `{code}` c\n\n```\n{code}\n```\n\n~~~sh\necho {code}\n~~~\n\n    {code}\n")
+    assert cell.find("math") is None
+    assert [one.get_text() for one in cell.select("p code")] == [code, code]
+    assert [one.get_text().strip() for one in cell.select("pre")] == [code, f"echo {code}", code]
+
+
+def test_escaped_dollars_are_untouched():
+    cell = markdown("costs \\$5 and \\$6, \\$x\\$; but $y$, and one $ alone")
+    assert [one.get_text() for one in cell.find_all("math")] == ["y"]
+    assert cell.get_text().strip() == "costs $5 and $6, $x$; but y, and one $ alone"
+
+
+@pytest.mark.parametrize("latex", [r"\frac{1}", r"\frac{", "x^", r"\left( x", "a^b^c", r"\nosuchcommand{x}", "a & b"])
+def test_what_cannot_be_converted_stays_as_written(latex):
+    assert to_mathml(latex) is None and to_mathml(latex, display=True) is None
+    cell = markdown(f"before ${latex}$ after $z$\n\n$${latex}$$\n")
+    assert cell.get_text().strip().splitlines()[0] == f"before ${latex}$ after z"
+    assert f"$${latex}$$" in cell.get_text() and len(cell.find_all("math")) == 1
+
+
+def test_a_formula_is_one_line():
+    assert "\n" not in to_mathml("a\n\n+ b\n", display=True)
+    assert "\N{NO-BREAK SPACE}" in to_mathml("a,\\ b")
+
+
+def test_brackets_and_ordinary_symbols_are_set_as_tex_sets_them():
+    marks = {one.get_text(): one for one in markdown(r"$\Big(|a|/b\Big)^2$").select("math mo")}
+    assert marks["("]["form"] == "prefix" and marks[")"]["form"] == "postfix"
+    assert marks["|"]["lspace"] == marks["/"]["rspace"] == "0"
+
+
+def test_code_cells_and_their_dollars_are_untouched():
+    page = BeautifulSoup(to_html(new_notebook(cells=[new_code_cell('"$x$"')]), "t"), "html.parser")
+    assert page.find("math") is None and '"$x$"' in page.select_one(".jp-CodeCell").get_text()
+
+
+def test_a_page_with_formulas_asks_no_other_machine():
+    page = to_html(new_notebook(cells=[new_markdown_cell("$x$ and $\\frac{1}$\n\n$$y$$\n")]), "t")
+    assert page.count("<math ") == 2
+    soup = BeautifulSoup(page, "html.parser")
+    loads = [tag.get(name, "") for tag in soup.find_all(True) for name in ("src", "href", "xlink:href", "data")]
+    assert not [target for target in loads if re.match(r"\s*(https?:)?//", target)]
+    assert not re.search(r"@import|url\(\s*[\"']?(https?:)?//", page)
+    assert not soup.select("script[src]")
+    for host in ("cdnjs", "unpkg", "jsdelivr", "mathjax.org"):
+        assert host not in page.lower()
