@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common.errors import FedkitError
 from .data.federated import FederatedDataset
+from .data.place import Place
 from .evaluation.worker import loaded_model, rate, train_and_rate
 from .profiles import Profile, get_profile
 
@@ -60,6 +61,7 @@ class Session:
             raise FedkitError(
                 f"{self.folder}: the results folder cannot be written ({error.strerror}); give another results_dir"
             ) from error
+        self.place = Place(self.data_dir, offline, self.profile.embedded)
         self._built: dict[tuple[Any, ...], Built] = {}
 
     def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:

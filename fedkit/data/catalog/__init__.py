@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..sources import RawSource
 from . import arena, aya, benchmarks, gsm8k, openfedllm, wildchat
-from .source import RawSource
 
 _FAMILIES = (aya, arena, wildchat, gsm8k, openfedllm, benchmarks)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from .source import RawSource, spellings
+from ..sources import RawSource, spellings
 
 _LICENCE = "CC-BY-4.0 (instructions), CC-BY-NC-4.0 (answers)"
 _FOLDERS = ("chatbot_arena_conversations", "arena")
@@ -21,7 +21,7 @@ SOURCES = (
         ),
         fields=MappingProxyType({"winner": str, "judge": str, "conversation_a": list, "conversation_b": list}),
         hub="lmsys/chatbot_arena_conversations",
-        embedded="arena.arena_records",
+        embedded=True,
         licence=_LICENCE,
         description="Chatbot Arena Conversations (Zheng et al. 2023): 33,000 votes between two answers, by judge",
     ),
@@ -43,7 +43,7 @@ SOURCES = (
         "chatbot_test",
         files=("fedllm_bench/chatbot_test.json", "chatbot_test.json", "chatbot/testset.json"),
         fields=MappingProxyType({"instruction": str}),
-        embedded="arena.chatbot_questions",
+        embedded=True,
         licence=_LICENCE,
         description="Ref questions of FedLLM-Bench for Fed-ChatbotIT and Fed-ChatbotPA, 50, without reference answers",
     ),

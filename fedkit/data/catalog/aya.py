@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from .source import RawSource, spellings
+from ..sources import RawSource, spellings
 
 _AYA_FIELDS = MappingProxyType({"inputs": str, "targets": str, "language": str, "user_id": str})
 _AYA = dict(fields=_AYA_FIELDS, hub="CohereLabs/aya_dataset", hub_config="default", licence="Apache-2.0")
@@ -20,7 +20,7 @@ SOURCES = (
             *spellings("aya", "train"),
             *spellings("aya_dataset", "train"),
         ),
-        embedded="world.aya_records",
+        embedded=True,
         description="Aya Dataset (Singh et al. 2024): instructions and answers by volunteers, 65 languages",
         **_AYA,  # type: ignore[arg-type]
     ),
@@ -42,7 +42,7 @@ SOURCES = (
         "aya_test",
         files=("fedllm_bench/aya_test.json", "aya_test.json", "aya_evaluation/test_datasets.json"),
         fields=MappingProxyType({"instruction": str, "reference": str, "client_id": str}),
-        embedded="world.aya_questions",
+        embedded=True,
         licence="Apache-2.0",
         description="Ref questions of FedLLM-Bench with reference answers, 20 in each of 8 languages",
     ),

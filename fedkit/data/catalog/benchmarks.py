@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
+from ..sources import RawSource, spellings
 from .openfedllm import SOURCES as _OPENFEDLLM
-from .source import RawSource, spellings
 
 _TURNS = MappingProxyType({})  # question_id and turns, or on the Hub prompt_id and prompt; `benchmarks.mt_bench` checks
 _CHOICES = MappingProxyType({})  # several schemas; `benchmarks.choices` checks
@@ -19,7 +19,7 @@ _CHOICES = MappingProxyType({})  # several schemas; `benchmarks.choices` checks
 def _tfns() -> RawSource:
     """The source `tfns` of OpenFedLLM, with a form in the embedded world."""
     upstream = next(source for source in _OPENFEDLLM if source.name == "tfns")
-    return replace(upstream, name="tfns_benchmark", embedded="close_ended.tfns")
+    return replace(upstream, name="tfns_benchmark", embedded=True)
 
 
 SOURCES = (
@@ -28,7 +28,7 @@ SOURCES = (
         ("mt_bench/question.jsonl", *spellings("mt_bench", "questions")),
         fields=_TURNS,
         hub="HuggingFaceH4/mt_bench_prompts",
-        embedded="benchmarks.mt_bench_questions",
+        embedded=True,
         licence="Apache-2.0",
         description="MT-Bench (Zheng et al. 2023): 80 questions of two turns in 8 categories",
     ),
@@ -44,7 +44,7 @@ SOURCES = (
         "vicuna_bench",
         ("vicuna_bench/question.jsonl", *spellings("vicuna_bench", "questions")),
         fields=_TURNS,
-        embedded="benchmarks.vicuna_questions",  # no lasting copy on the Hub is known: local or embedded
+        embedded=True,  # no lasting copy on the Hub is known: local or embedded
         licence="Apache-2.0",
         description="Vicuna bench (Chiang et al. 2023): 80 questions of one turn in 9 categories",
     ),
@@ -53,7 +53,7 @@ SOURCES = (
         ("advbench/harmful_behaviors.csv", *spellings("advbench", "train")),
         fields=MappingProxyType({"goal": str}),
         hub="walledai/AdvBench",  # asks for a login; its field is `prompt`
-        embedded="benchmarks.advbench_requests",
+        embedded=True,
         licence="MIT",
         description="AdvBench (Zou et al. 2023): 520 harmful requests",
     ),
@@ -63,7 +63,7 @@ SOURCES = (
         fields=MappingProxyType({"task_id": str, "prompt": str, "entry_point": str, "test": str}),
         hub="openai/openai_humaneval",
         split="test",
-        embedded="benchmarks.human_eval_problems",
+        embedded=True,
         licence="MIT",
         description="HumanEval (Chen et al. 2021): 164 functions to write, with tests",
     ),
@@ -74,7 +74,7 @@ SOURCES = (
         hub="cais/mmlu",
         hub_config="all",
         split="dev",
-        embedded="close_ended.mmlu_dev",
+        embedded=True,
         licence="MIT",
         description="MMLU (Hendrycks et al. 2021), five worked examples a subject",
     ),
@@ -85,7 +85,7 @@ SOURCES = (
         hub="cais/mmlu",
         hub_config="all",
         split="test",
-        embedded="close_ended.mmlu_questions",
+        embedded=True,
         licence="MIT",
         description="MMLU (Hendrycks et al. 2021): questions of 57 subjects with four choices",
     ),
@@ -95,7 +95,7 @@ SOURCES = (
         fields=MappingProxyType({"input": str, "target": str}),
         hub="SaylorTwift/bbh",  # lm-eval's; one configuration a task
         split="test",
-        embedded="close_ended.bbh_examples",
+        embedded=True,
         licence="MIT",
         description="BIG-Bench Hard (Suzgun et al. 2022): one file for each of up to 27 reasoning tasks",
     ),
@@ -105,7 +105,7 @@ SOURCES = (
         fields=MappingProxyType({"passage": str, "question": str, "answer": dict}),
         hub="EleutherAI/drop",
         split="validation",
-        embedded="close_ended.drop_questions",
+        embedded=True,
         licence="CC BY-SA 4.0",
         description="DROP (Dua et al. 2019): questions whose answer takes counting or sums over a passage",
     ),
@@ -121,7 +121,7 @@ SOURCES = (
         hub="hails/bigbench",  # BIG-bench's part of it
         hub_config="crass_ai_zero_shot",
         split="default",
-        embedded="close_ended.crass_questions",
+        embedded=True,
         licence="Apache-2.0",
         description="CRASS (Frohberg and Binder 2022), 274 questions: what would have happened otherwise",
     ),
@@ -131,7 +131,7 @@ SOURCES = (
         fields=_CHOICES,
         hub="HuggingFaceH4/hhh_alignment",  # has a script; `benchmarks.choices` fetches its files
         split="test",
-        embedded="close_ended.hhh_pairs",
+        embedded=True,
         licence="Apache-2.0 (BIG-bench)",
         description="HHH (Askell et al. 2021) as BIG-bench has it: which answer is helpful, honest, harmless",
     ),
@@ -142,7 +142,7 @@ SOURCES = (
         # A dataset with a script, which datasets 4 and later no longer runs: give the file in its archive.
         hub="takala/financial_phrasebank",
         hub_config="sentences_50agree",
-        embedded="close_ended.fpb",
+        embedded=True,
         licence="CC BY-NC-SA 3.0",
         description="Financial PhraseBank (Malo et al. 2014): 4,846 sentences of news; a quarter is the test",
     ),
@@ -152,7 +152,7 @@ SOURCES = (
         fields=MappingProxyType({}),
         hub="pauri32/fiqa-2018",
         split="train+validation+test",
-        embedded="close_ended.fiqa_sa",
+        embedded=True,
         licence="MIT, by the Hub copy's card",
         description="FiQA-SA (Maia et al. 2018): headlines and posts with a score from -1 to 1; 22.6 % are the test",
     ),
@@ -163,7 +163,7 @@ SOURCES = (
         fields=MappingProxyType({}),
         hub="oliverwang15/news_with_gpt_instructions",
         split="test",
-        embedded="close_ended.nwgi",
+        embedded=True,
         licence="none stated",
         description="NWGI (Yang et al. 2023): news with sentiment labels made by a GPT model",
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from .source import RawSource, spellings
+from ..sources import RawSource, spellings
 
 _ALPACA_FIELDS = MappingProxyType({"instruction": str, "output": str})  # and `input`, which may be empty or absent
 _HEADLINE_FIELDS = MappingProxyType({"instruction": str, "input": str, "output": str})
@@ -24,15 +24,15 @@ def _files(folder: str, *others: str, stem: str = "train") -> tuple[str, ...]:
     return (f"{folder}/data/{stem}*.parquet", f"{folder}/{stem}*.parquet", *spellings(folder, stem), *others)
 
 
-def _with_test(name: str, maker: str, description: str, *others: str, **fields: Any) -> tuple[RawSource, RawSource]:
+def _with_test(name: str, description: str, *others: str, **fields: Any) -> tuple[RawSource, RawSource]:
     """A training source, and a test source in the same schema that is not on the Hub."""
-    train = RawSource(name, _files(name, *others), embedded=maker, description=description, **fields)
+    train = RawSource(name, _files(name, *others), embedded=True, description=description, **fields)
     test = RawSource(
         f"{name}_test",
         _files(name, stem="test"),
         fields=fields["fields"],
         split="test",
-        embedded=maker.replace("_records", "_test"),
+        embedded=True,
         licence=fields["licence"],
         description=f"held-out records in the schema of {name}; none are published",
     )
@@ -57,7 +57,7 @@ def _hh(name: str, part: str, folder: str | None = None, split: str = "train") -
         hub="Anthropic/hh-rlhf",
         hub_dir=folder,
         split=split,
-        embedded="pairs.hh_test" if split == "test" else "pairs.hh_records",
+        embedded=True,
         licence="MIT",
         description=f"HH-RLHF (Bai et al. 2022): two dialogues that differ in their last answer, {part}",
     )
@@ -66,7 +66,6 @@ def _hh(name: str, part: str, folder: str | None = None, split: str = "train") -
 SOURCES = (
     *_with_test(
         "alpaca",
-        "instructions.alpaca_records",
         "Alpaca (Taori et al. 2023): 52,002 instructions answered by text-davinci-003",
         "alpaca/alpaca_data.json",
         fields=_ALPACA_FIELDS,
@@ -75,7 +74,6 @@ SOURCES = (
     ),
     *_with_test(
         "alpaca_gpt4",
-        "instructions.alpaca_gpt4_records",
         "Alpaca-GPT4 (Peng et al. 2023): Alpaca's 52,002 instructions answered by GPT-4",
         "alpaca-gpt4/data/train*.parquet",
         "alpaca_gpt4/alpaca_gpt4_data.json",
@@ -85,7 +83,6 @@ SOURCES = (
     ),
     *_with_test(
         "code_alpaca",
-        "code.code_alpaca_records",
         "CodeAlpaca (Chaudhary 2023): 20,022 instructions for code, answered by text-davinci-003",
         "CodeAlpaca-20k/data/train*.parquet",
         "code_alpaca/code_alpaca_20k.json",
@@ -95,7 +92,6 @@ SOURCES = (
     ),
     *_with_test(
         "mathinstruct",
-        "maths.mathinstruct_records",
         "MathInstruct (Yue et al. 2023): some 262,000 problems of 13 sources, answered in words or as a program",
         "MathInstruct/MathInstruct.json",
         "mathinstruct/MathInstruct.json",
@@ -105,7 +101,6 @@ SOURCES = (
     ),
     *_with_test(
         "fingpt",
-        "finance.fingpt_records",
         "FinGPT sentiment (Yang et al. 2023): 76,772 financial headlines and posts with their sentiment",
         "fingpt-sentiment-train/data/train*.parquet",
         fields=_HEADLINE_FIELDS,
@@ -114,7 +109,6 @@ SOURCES = (
     ),
     *_with_test(
         "medical",
-        "medical.medical_records",
         "Medical Meadow flashcards (Han et al. 2023): 33,955 questions and answers for students of medicine",
         "medical_meadow_medical_flashcards/*.json",
         "medical/medical_meadow_wikidoc_medical_flashcards.json",
@@ -127,7 +121,7 @@ SOURCES = (
         (*_files("ultrafeedback"), "UltraFeedback/*.jsonl", "ultrafeedback/*.jsonl"),
         fields=_COMPLETION_FIELDS,
         hub="openbmb/UltraFeedback",
-        embedded="pairs.ultrafeedback_records",
+        embedded=True,
         licence="MIT",
         description="UltraFeedback (Cui et al. 2023): some 64,000 instructions, each with 4 answers scored by GPT-4",
     ),
@@ -136,7 +130,7 @@ SOURCES = (
         _files("ultrafeedback", stem="test"),
         fields=_COMPLETION_FIELDS,
         split="test",
-        embedded="pairs.ultrafeedback_test",
+        embedded=True,
         licence="MIT",
         description="held-out records in the schema of ultrafeedback; none are published",
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from .source import RawSource, spellings
+from ..sources import RawSource, spellings
 
 _LICENCE = "ODC-BY (first released under AI2 ImpACT, low risk)"
 _FOLDERS = ("WildChat-1M", "WildChat", "wildchat")
@@ -22,7 +22,7 @@ SOURCES = (
         # Who asked is `hashed_ip` of the record or of a turn; the builder looks for both.
         fields=MappingProxyType({"conversation": list}),
         hub="allenai/WildChat-1M",
-        embedded="wildchat.wildchat_records",
+        embedded=True,
         licence=_LICENCE,
         description="WildChat (Zhao et al. 2024): conversations of people with ChatGPT, by hashed IP address",
     ),
@@ -55,7 +55,7 @@ SOURCES = (
         "wildchat_test",
         files=("fedllm_bench/wildchat_test.json", "wildchat_test.json", "wildchat/testset.json"),
         fields=MappingProxyType({"instruction": str}),
-        embedded="wildchat.wildchat_questions",
+        embedded=True,
         licence=_LICENCE,
         description="Ref questions of FedLLM-Bench for Fed-WildChat, 50, without reference answers",
     ),

@@ -27,7 +27,8 @@ def find(profile: Profile, data_dir: DataDir, offline: bool) -> Located:
 def read(located: Located, profile: Profile, data_dir: DataDir, offline: bool, wanted: int) -> list[Question]:
     """`wanted` questions of each language; `FedkitError` for a language without any."""
     if located.kind == "embedded":
-        found = embedded(located, per_language=wanted)
+        every = embedded(located)
+        found = [q for code in _CODES for q in [q for q in every if q.language == code][:wanted]]
     elif located.source.name == "aya_test":
         found = _released(located, wanted)
     else:

@@ -53,7 +53,7 @@ class Chats:
     def read(self, located: Located, profile: Profile, data_dir: DataDir, offline: bool, wanted: int) -> list[Question]:
         """`wanted` questions, or all where there are fewer; `FedkitError` where there is none."""
         if located.kind == "embedded":
-            return embedded(located, count=wanted)
+            return embedded(located)[:wanted]
         if located.source.name == self.test:
             return self._released(located)[:wanted]
         rows = self._small_users(located, min(profile.dataset(name).minimum for name in self.datasets))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +41,9 @@ class QuestionSet:
     find_answered: Callable[[DataDir, bool], Located] | None = None
 
 
-def embedded(located: Located, **wanted: int) -> list[Question]:
+def embedded(located: Located) -> list[Question]:
     """The embedded world's questions of a test source."""
-    module, _, maker = str(located.source.embedded).partition(".")
-    made: list[dict[str, Any]] = getattr(import_module(f"fedkit.mini.{module}"), maker)(**wanted)
-    return [Question(**record) for record in made]
+    return [Question(**record) for record in located.records()]
 
 
 def draw_key(row: dict[str, Any]) -> str:
