@@ -1,4 +1,4 @@
-"""The code that a result depends on, found by following imports from the modules that make it.
+"""The code that a result depends on, names by following imports from the modules that make it.
 
 Runs and kept answers are named by it, so that neither an edit nor a new file can pass an old result for a new one, and
 an edit elsewhere (a table, a figure) makes nothing anew. Imports for type checkers alone are not followed. Nor is a
@@ -56,7 +56,7 @@ def imports(path: Path, root: Path = ROOT) -> list[str]:
     """The modules of the package that a file imports when it runs, in functions too, each once."""
     own = [root.name, *path.relative_to(root).with_suffix("").parts]
     package = own[:-1]
-    found: dict[str, None] = {}
+    reached: dict[str, None] = {}
     for node in _nodes(_parsed(path, path.stat().st_mtime_ns)):
         if isinstance(node, ast.Import):
             names = [(alias.name, None) for alias in node.names]
@@ -66,9 +66,9 @@ def imports(path: Path, root: Path = ROOT) -> list[str]:
             names = [(module, alias.name) for alias in node.names]
         for module, name in names:
             if module.split(".")[0] == root.name:
-                found |= dict.fromkeys(_origin(module, name, root))
-    found.pop(".".join(package) if own[-1] == "__init__" else ".".join(own), None)
-    return list(found)
+                reached |= dict.fromkeys(_origin(module, name, root))
+    reached.pop(".".join(package) if own[-1] == "__init__" else ".".join(own), None)
+    return list(reached)
 
 
 def _origin(module: str, name: str | None, root: Path) -> Iterator[str]:
@@ -102,14 +102,16 @@ def _file(module: str, root: Path) -> Path | None:
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    for node in ast.iter_child_nodes(tree):
+    """All imports below a node but those for type checkers alone."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from _nodes(other)
+            todo += node.orelse
         else:
-            yield from _nodes(node)
+            todo += ast.iter_child_nodes(node)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The front door of a package: its public names, each imported when it is first used, so that importing it is instant."""
+"""The front door of a package: its public names, each imported when it is first used, so that it opens at once."""
 
 from __future__ import annotations
 

@@ -67,25 +67,25 @@ def new_folder(path: str | Path, ours: Callable[[Path], bool]) -> Iterator[Path]
         if target.is_dir() and any(target.iterdir()) and not ours(target):
             raise FedkitError(f"{target} holds other files; save to a new or an empty folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
         try:
-            made.chmod(0o755)
-            yield made
-            _replace(made, target)
+            folder.chmod(0o755)
+            yield folder
+            _replace(folder, target)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replace(made: Path, target: Path) -> None:
-    """Rename `made` to `target`; a folder in its place is moved aside and then removed (open maps stay valid)."""
+def _replace(folder: Path, target: Path) -> None:
+    """Rename `folder` to `target`; a folder in its place is moved aside and then removed (open maps stay valid)."""
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target} is a file")
-    old = made.with_suffix(".old")
+    old = folder.with_suffix(".old")
     for attempt in range(_ATTEMPTS):
         try:
             if target.exists():
                 os.rename(target, old)
-            os.rename(made, target)
+            os.rename(folder, target)
             break
         except OSError:  # another process was quicker
             if attempt == _ATTEMPTS - 1:

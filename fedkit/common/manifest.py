@@ -28,13 +28,13 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that a result depends on."""
-    found = {}
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return {"python": platform.python_version(), **found}
+            installed[name] = "not installed"
+    return {"python": platform.python_version(), **installed}
 
 
 def output(*command: str, cwd: Path | None = None) -> str | None:

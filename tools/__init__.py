@@ -1,0 +1,1 @@
+"""What makes the kit and is not needed to use it."""
