@@ -246,15 +246,14 @@ class Session:
         return ResultsTable(table, judge, unit)
 
     def write(self, table: Any, claims: Sequence[str] = ()) -> Path:
-        """Write a results table, and judge the paper's claims on it into `claims.csv`."""
-        from .report.claims import judge_claim
+        """Write a results table, and the verdicts on the paper's claims by it into `claims.csv`."""
         from .report.paper import claim
-        from .report.tables import write_claims
+        from .report.verdicts import verdict, write_verdicts
 
         path = table.write(self.folder / "tables")
         if claims:
-            judged = [judge_claim(claim(c), table.frame(), table.by_seed()) for c in claims]
-            write_claims(self.folder, judged, profile=self.profile.name)
+            verdicts = [verdict(claim(c), table.frame(), table.by_seed()) for c in claims]
+            write_verdicts(self.folder, verdicts, profile=self.profile.name)
         return path
 
     def figure(self, figure: Any, name: str) -> None:

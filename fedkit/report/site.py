@@ -14,7 +14,8 @@ from typing import Any
 from ..common.errors import FedkitError
 from ..common.files import write_text
 from . import paper
-from .tables import CLAIM_COLUMNS, COLUMNS, decimals, read_csv, source_note, wide
+from .tables import COLUMNS, decimals, read_csv, source_note, wide
+from .verdicts import COLUMNS as CLAIM_COLUMNS
 
 _PAGE = Path(__file__).with_name("site_page.html")
 

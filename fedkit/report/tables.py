@@ -1,7 +1,6 @@
-"""Results as files: a table with ours, its interval and the paper's number, and the ledger of claims.
+"""Results as files: a table with ours, its interval and the paper's number, and figures.
 
-A table is one tidy CSV, one CSV of its values by seed, and one Markdown file to read. Everything is written to a
-temporary file and put in place at once; the ledger is locked, so that two notebooks may write to it together.
+A table is one tidy CSV, one CSV of its values by seed, and one Markdown file to read.
 """
 
 from __future__ import annotations
@@ -21,23 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..evaluation.judges.judge import Judge
-    from .claims import Judged
 
 COLUMNS = ("table", "row", "metric", "value", "low", "high", "seeds", "paper", "unit", "judge")
 SEED_COLUMNS = ("table", "row", "metric", "seed", "value", "unit", "judge")
-CLAIM_COLUMNS = ("id", "paper", "place", "claim", "verdict", "evidence", "profile", "table")
-
-__all__ = [
-    "ResultsTable",
-    "decimals",
-    "interval",
-    "markdown",
-    "read_csv",
-    "save_figure",
-    "source_note",
-    "wide",
-    "write_claims",
-]
 
 
 class ResultsTable:
@@ -209,34 +194,6 @@ def _cell(value: float | None, low: float | None, high: float | None, digits: in
         return ""
     own = f"{value:.{digits}f}"
     return own if low is None or high is None else f"{own} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def write_claims(results: str | Path, judged: Sequence[Judged], *, profile: str) -> Path:
-    """Put verdicts into `<results>/claims.csv`, a line a claim by id, in place of that claim's line of before.
-
-    Read, changed and put in place under a lock, so that notebooks that run at once lose nothing of each other's.
-    """
-    import pandas as pd
-    from filelock import FileLock
-
-    results = Path(results)
-    path = results / "claims.csv"
-    lines = [
-        (j.claim.id, j.claim.paper, j.claim.place, j.claim.text, j.verdict, j.evidence, profile, j.table)
-        for j in judged
-    ]
-    new = pd.DataFrame(lines, columns=list(CLAIM_COLUMNS))
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(results / ".claims.lock").acquire()
-    except OSError as error:
-        raise FedkitError(f"cannot write {path} ({error.strerror}); choose another results folder") from error
-    with lock:
-        if path.exists():
-            old = read_csv(path, CLAIM_COLUMNS)
-            new = pd.concat([old[~old["id"].isin(new["id"])], new])
-        write_text(path, new.sort_values("id", kind="stable").to_csv(index=False))
-    return path
 
 
 def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fedkit.common.errors import FedkitError
 from fedkit.report import paper
-from fedkit.report.paper.table import as_rows
 
+T1, T2 = (paper.TABLES[key] for key in ("table1_datasets", "table2_fed_aya"))
+LANGUAGES = T2.metrics[:-1]
 TEXT = Path(__file__).parents[3] / "shared" / "papers" / "fedllm_bench.txt"
 
 
 def test_table2_averages_are_the_means_of_its_languages():
     """To 0.015: the paper prints 4.86 where FedAvgM's languages give 4.875, and 4.92 where FedProx's give 4.9125."""
-    assert len(paper.TABLE2.rows) == 15
-    for row, values in paper.TABLE2.rows.items():
-        mean = sum(values[x] for x in paper.LANGUAGES) / 8
+    assert len(T2.rows) == 15
+    for row, values in T2.rows.items():
+        mean = sum(values[x] for x in LANGUAGES) / 8
         assert values["Average"] == pytest.approx(mean, abs=0.0151), row
 
 
 def test_table1_means_are_samples_over_clients():
-    for row, values in paper.TABLE1.rows.items():
+    for row, values in T1.rows.items():
         assert abs(values["samples"] / values["clients"] - values["samples a client"]) < 1, row
-    assert (paper.TABLE1.value("Fed-Aya", "clients"), paper.TABLE1.value("Fed-Aya", "samples")) == (38, 25513)
+    assert (T1.value("Fed-Aya", "clients"), T1.value("Fed-Aya", "samples")) == (38, 25513)
 
 
 def test_clients_agree_between_tables_and_scripts():
-    for row, values in paper.TABLE1.rows.items():
+    for row, values in T1.rows.items():
         assert paper.TABLE7[row].clients == values["clients"] == paper.SETTINGS[row].clients
     for row, setup in paper.TABLE7.items():
         script = paper.SETTINGS[row]
@@ -65,21 +68,53 @@ def test_table2_is_what_the_paper_prints():
     for cells in lines[start + 1 : start + 16]:
         name = re.sub(r"\s*\^?\[\d+\]$", "", cells[0])
         printed[name] = dict(zip(lines[start][1:], map(float, cells[1:]), strict=True))
-    assert printed == paper.TABLE2.rows
+    assert printed == T2.rows
 
 
 def test_lookup():
-    assert paper.published("41_table2_fed_aya") is paper.TABLE2 is paper.published("table2_fed_aya")
+    assert paper.published("41_table2_fed_aya") is T2 is paper.published("table2_fed_aya")
     assert paper.published("99_of_our_own") is None
-    assert paper.TABLE2.value("FedAvg", "te") == 2.0 and paper.TABLE2.value("Base Model", "te") is None
-    assert paper.label("local", "ar") in paper.TABLE2.rows and paper.label("scaffold") in paper.TABLE2.rows
+    assert T2.value("FedAvg", "te") == 2.0 and T2.value("Base Model", "te") is None
+    assert paper.label("local", "ar") in T2.rows and paper.label("scaffold") in T2.rows
     assert paper.label("my_new_one") == "my_new_one"
-    assert list(paper.TABLE2.frame().columns) == [*paper.LANGUAGES, "Average"]
+    assert list(T2.frame().columns) == [*LANGUAGES, "Average"]
     with pytest.raises(FedkitError, match="unknown claim 'x'"):
         paper.claim("x")
 
 
-def test_rows_are_checked_against_their_columns():
-    assert as_rows(("a", "b"), {"r": "1 -"}) == {"r": {"a": 1.0}}
-    with pytest.raises(ValueError, match="has 1 cells"):
-        as_rows(("a", "b"), {"r": "1"})
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["t,r,c,1,"], "table 't' has no column 'c'"),
+        (["u,r,a,1,"], "table 'u' has no column 'a'"),
+        (["t,r,a,1,", "t,r,a,2,"], "table 't' has 'r', 'a' twice"),
+    ],
+)
+def test_a_number_without_a_place_is_refused(tmp_path, lines, said):
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, lines)
+
+
+def test_second_hand_numbers_name_their_source(tmp_path):
+    table = read(tmp_path, ["t,r,a,1.50,", "t,r,b,2,copied in paper X"])["t"]
+    assert table.rows == {"r": {"a": 1.5, "b": 2.0}} and table.sources == {("r", "b"): "copied in paper X"}
+    assert table.value("r", "a") == 1.5 and table.value("other", "a") is None
+
+
+def read(folder, lines):
+    (folder / "paper.csv").write_text("\n".join(["table,row,metric,value,source", *lines]) + "\n")
+    head = {name: "x" for name in ("paper", "place", "title", "unit", "judge")}
+    return paper.read_tables({"table": [{"key": "t", "metrics": ["a", "b"], **head}]}, folder / "paper.csv")
+
+
+def test_the_files_of_the_paper_are_read_when_first_asked_for():
+    said = "import sys, fedkit.report.paper as p; assert not p._words.cache_info().misses; p.TABLES; p.TABLES;"
+    said += "assert p._words.cache_info().misses == 1 and p.TABLES is p.TABLES"
+    subprocess.run([sys.executable, "-c", said], check=True)
+
+
+def test_digits_are_as_printed():
+    """A trailing zero is the paper's: 4.90, 11.0 stay so in the file."""
+    text = paper.NUMBERS.read_text(encoding="utf-8")
+    assert "table2_fed_aya,FedAvg,Average,4.90," in text and "table5_chatbot_pa,Local Training,AdvBench,11.0," in text
+    assert "table1_datasets,Fed-Aya,samples,25513," in text

@@ -11,9 +11,11 @@ import pytest
 from scipy import stats
 
 from fedkit.common.errors import FedkitError
-from fedkit.report import paper
-from fedkit.report.claims import Judged
-from fedkit.report.tables import CLAIM_COLUMNS, COLUMNS, ResultsTable, interval, save_figure, write_claims, write_text
+from fedkit.common.files import write_text
+from fedkit.common.intervals import interval
+from fedkit.report import paper, verdicts
+from fedkit.report.tables import COLUMNS, ResultsTable, save_figure
+from fedkit.report.verdicts import Verdict, write_verdicts
 
 
 def filled():
@@ -96,9 +98,9 @@ def test_counts_are_whole_and_small_measures_keep_a_third_digit():
     table.add("FedAvg", "less", [0.0002, 0.0006], [0, 1])
     line = table.markdown().splitlines()[-1]
     assert line == "| **FedAvg** | 0.692 | 3.38 | 195 | 0 | 0.001 | 0.000 [-0.002, 0.003] |"
-    judged = ResultsTable("t", "refusal phrases", "per cent")
-    judged.add("FedAvg", "AdvBench", 50.0)
-    assert judged.markdown().splitlines()[-1] == "| **FedAvg** | 50.00 |"
+    rated = ResultsTable("t", "refusal phrases", "per cent")
+    rated.add("FedAvg", "AdvBench", 50.0)
+    assert rated.markdown().splitlines()[-1] == "| **FedAvg** | 50.00 |"
 
 
 def test_the_papers_numbers_keep_the_digits_that_it_prints():
@@ -135,18 +137,18 @@ def test_add_refuses(values, seeds, message):
         filled().add("FedAvg", "en", values, seeds)
 
 
-def judged(claim="bench_t2_fl_beats_local", verdict="holds"):
-    return Judged(paper.claim(claim), verdict, "Evidence, with a comma.", "41_table2_fed_aya")
+def told(claim="bench_t2_fl_beats_local", outcome="holds"):
+    return Verdict(paper.claim(claim), outcome, "Evidence, with a comma.", "41_table2_fed_aya")
 
 
 def test_claims_are_updated_in_place(tmp_path):
-    write_claims(tmp_path, [judged(), judged("bench_t2_no_best_everywhere")], profile="mini")
-    write_claims(tmp_path, [judged(verdict="undecided")], profile="mini")
+    write_verdicts(tmp_path, [told(), told("bench_t2_no_best_everywhere")], profile="mini")
+    write_verdicts(tmp_path, [told(outcome="undecided")], profile="mini")
     first = (tmp_path / "claims.csv").read_text()
-    path = write_claims(tmp_path, [judged(verdict="undecided")], profile="mini")
+    path = write_verdicts(tmp_path, [told(outcome="undecided")], profile="mini")
     assert path.read_text() == first
     frame = pd.read_csv(path)
-    assert tuple(frame.columns) == CLAIM_COLUMNS
+    assert tuple(frame.columns) == verdicts.COLUMNS
     assert dict(zip(frame.id, frame.verdict, strict=True)) == {
         "bench_t2_fl_beats_local": "undecided",
         "bench_t2_no_best_everywhere": "holds",
@@ -157,8 +159,8 @@ def _write_many(folder, numbers):
     from dataclasses import replace
 
     for n in numbers:
-        one = judged()
-        write_claims(folder, [replace(one, claim=replace(one.claim, id=f"claim_{n:02d}"))], profile="mini")
+        one = told()
+        write_verdicts(folder, [replace(one, claim=replace(one.claim, id=f"claim_{n:02d}"))], profile="mini")
 
 
 def test_two_processes_lose_no_claim(tmp_path):
@@ -175,7 +177,7 @@ def test_two_processes_lose_no_claim(tmp_path):
 def test_a_broken_ledger_is_named_and_left_alone(tmp_path):
     (tmp_path / "claims.csv").write_text("id,verdict\nx,holds\n")
     with pytest.raises(FedkitError, match="claims.csv: column 'paper' is missing"):
-        write_claims(tmp_path, [judged()], profile="mini")
+        write_verdicts(tmp_path, [told()], profile="mini")
     assert (tmp_path / "claims.csv").read_text() == "id,verdict\nx,holds\n"
 
 
@@ -197,7 +199,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(FedkitError, match="cannot write .*tables"):
         filled().write(tmp_path / "file" / "tables")
     with pytest.raises(FedkitError, match="cannot write .*claims.csv"):
-        write_claims(tmp_path / "file", [judged()], profile="mini")
+        write_verdicts(tmp_path / "file", [told()], profile="mini")
 
 
 def test_figures_as_png_and_svg(tmp_path):

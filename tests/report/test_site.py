@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from fedkit.common.errors import FedkitError
 from fedkit.report import paper
-from fedkit.report.claims import judge_claim
 from fedkit.report.site import index_html, minutes
-from fedkit.report.tables import ResultsTable, save_figure, write_claims
+from fedkit.report.tables import ResultsTable, save_figure
+from fedkit.report.verdicts import verdict, write_verdicts
 
 
 class Page(HTMLParser):
@@ -45,8 +45,8 @@ def filled(folder):
         for metric in ("ar", "en", "Average"):
             table.add(row, metric, [k + 1.0, k + 1.1, k + 1.2], [0, 1, 2])
     table.write(folder / "tables")
-    claims = [judge_claim(c, table.frame(), table.by_seed()) for c in paper.CLAIMS.values()]
-    write_claims(folder, claims, profile="mini")
+    verdicts = [verdict(c, table.frame(), table.by_seed()) for c in paper.CLAIMS.values()]
+    write_verdicts(folder, verdicts, profile="mini")
     figure = Figure(figsize=(3, 2))
     figure.subplots().plot([1, 2])
     save_figure(figure, folder / "figures", "41_by_language")
@@ -115,7 +115,7 @@ def test_the_page_needs_nothing_from_outside(tmp_path):
 def test_an_empty_folder_says_so(tmp_path):
     page = Page(index_html(tmp_path).read_text(encoding="utf-8"))
     text = " ".join(page.words)
-    for what in ("No claim has been judged yet", "No table has been written yet", "No notebook has been run yet"):
+    for what in ("No claim has a verdict yet", "No table has been written yet", "No notebook has been run yet"):
         assert what in text
 
 

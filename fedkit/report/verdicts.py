@@ -10,28 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..common.errors import FedkitError, unknown
-from .paper import AVERAGE, LABELS, Claim
-from .tables import interval
+from ..common.files import write_text
+from ..common.intervals import interval
+from ..evaluation.specs import AVERAGE
+from .paper import Claim, label
+from .tables import read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 MIN_SEEDS = 3
+COLUMNS = ("id", "paper", "place", "claim", "verdict", "evidence", "profile", "table")  # of claims.csv
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A claim with its verdict, a sentence of evidence, and the name of our table that it was judged on."""
+class Verdict:
+    """What a claim came to: `outcome` (holds, fails, undecided), a sentence of evidence, the name of our table."""
 
     claim: Claim
-    verdict: str
+    outcome: str
     evidence: str
     table: str
 
@@ -51,12 +56,12 @@ class Scores:
     @property
     def local(self) -> list[str]:
         """The rows of local training, one client each."""
-        return [r for r in self.rows if r.startswith(LABELS["local"])]
+        return [r for r in self.rows if r.startswith(label("local"))]
 
     @property
     def federated(self) -> list[str]:
         """The rows of federated methods: all that are neither local nor the untrained base."""
-        return [r for r in self.rows if not r.startswith((LABELS["local"], LABELS["base"]))]
+        return [r for r in self.rows if not r.startswith((label("local"), label("base")))]
 
     @property
     def metrics(self) -> list[str]:
@@ -94,14 +99,44 @@ def read_scores(frame: pd.DataFrame, seeds: pd.DataFrame | None = None) -> Score
     return Scores(cells, values)  # type: ignore[arg-type]
 
 
-def judge_claim(claim: Claim, frame: pd.DataFrame, seeds: pd.DataFrame | None = None) -> Judged:
-    """Judge one claim on our tidy table (`ResultsTable.frame()`), best with its values by seed (`.by_seed()`)."""
+def verdict(claim: Claim, frame: pd.DataFrame, seeds: pd.DataFrame | None = None) -> Verdict:
+    """The verdict on a claim by our tidy table (`ResultsTable.frame()`), best with its values by seed (`.by_seed()`).
+
+    `FedkitError` for a claim without a check, or a table without values.
+    """
     if claim.id not in CHECKS:
         raise unknown("claim", claim.id, CHECKS)
     if frame.empty:
         raise FedkitError(f"claim {claim.id}: its table has no values; run the notebook that fills it first")
-    verdict, evidence = CHECKS[claim.id](read_scores(frame, seeds))
-    return Judged(claim, verdict, evidence, str(frame["table"].iloc[0]))
+    outcome, evidence = CHECKS[claim.id](read_scores(frame, seeds))
+    return Verdict(claim, outcome, evidence, str(frame["table"].iloc[0]))
+
+
+def write_verdicts(results: str | Path, verdicts: Sequence[Verdict], *, profile: str) -> Path:
+    """Put verdicts into `<results>/claims.csv`, a line a claim by id, in place of that claim's line of before.
+
+    Read, changed and put in place under a lock, so that notebooks that run at once lose nothing of each other's.
+    """
+    import pandas as pd
+    from filelock import FileLock
+
+    path = Path(results) / "claims.csv"
+    lines = [
+        (v.claim.id, v.claim.paper, v.claim.place, v.claim.text, v.outcome, v.evidence, profile, v.table)
+        for v in verdicts
+    ]
+    new = pd.DataFrame(lines, columns=list(COLUMNS))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(".claims.lock")).acquire()
+    except OSError as error:
+        raise FedkitError(f"cannot write {path} ({error.strerror}); choose another results folder") from error
+    with lock:
+        if path.exists():
+            old = read_csv(path, COLUMNS)
+            new = pd.concat([old[~old["id"].isin(new["id"])], new])
+        write_text(path, new.sort_values("id", kind="stable").to_csv(index=False))
+    return path
 
 
 def sign(low: float | None, high: float | None) -> int:
@@ -156,10 +191,10 @@ def most_beat_local(scores: Scores) -> tuple[str, str]:
         how = "by intervals that do not meet, without values by seed"
     signs = {m: sign(low, high) for m, (_, low, high) in gains.items()}
     better, worse = sum(s > 0 for s in signs.values()), sum(s < 0 for s in signs.values())
-    verdict = HOLDS if 2 * better > len(methods) else FAILS if 2 * worse >= len(methods) else UNDECIDED
+    outcome = HOLDS if 2 * better > len(methods) else FAILS if 2 * worse >= len(methods) else UNDECIDED
     listed = "; ".join(f"{m} {_difference(*gains[m])}" for m in methods)
     few = f"; at least {MIN_SEEDS} seeds are needed" if 0 < len(common) < MIN_SEEDS else ""
-    return verdict, (
+    return outcome, (
         f"Against the mean of {len(local)} local run(s), {better} of {len(methods)} federated methods are better and "
         f"{worse} worse, {how}{few}: {listed}."
     )
@@ -169,7 +204,7 @@ def none_best_everywhere(scores: Scores) -> tuple[str, str]:
     """Holds: each federated method is beaten in some language by another row. Fails: one method beats all in all.
 
     Rivals are the other methods and the local runs, as in the paper's table. That some rival in some language is
-    better is judged by `largest`; to be best everywhere, every single difference must be above zero.
+    better is told by `largest`; to be best everywhere, every single difference must be above zero.
     """
     methods, languages = scores.federated, scores.metrics
     rivals = [*methods, *scores.local]
@@ -195,14 +230,14 @@ def none_best_everywhere(scores: Scores) -> tuple[str, str]:
             beaten.append(method)
         if all(sign(*paired(d)[1:]) < 0 for d in behind):
             swept.append(method)
-    verdict = FAILS if swept else HOLDS if len(beaten) == len(methods) else UNDECIDED
+    outcome = FAILS if swept else HOLDS if len(beaten) == len(methods) else UNDECIDED
     open_ = [m for m in methods if m not in beaten and m not in swept]
     parts = [f"{len(beaten)} of {len(methods)} methods are surely beaten in some language"]
     if open_:
         parts.append(f"for {', '.join(open_)} the {len(common)} seeds do not tell")
     if swept:
         parts.append(f"{swept[0]} is surely best in every language")
-    return verdict, f"Over {len(common)} seeds, {'; '.join(parts)}; {leads}."
+    return outcome, f"Over {len(common)} seeds, {'; '.join(parts)}; {leads}."
 
 
 def lead(pair: tuple[str, ...]) -> Callable[[Scores], tuple[str, str]]:

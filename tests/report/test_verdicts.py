@@ -7,8 +7,8 @@ import pytest
 
 from fedkit.common.errors import FedkitError
 from fedkit.report import paper
-from fedkit.report.claims import CHECKS, judge_claim, largest, paired
 from fedkit.report.tables import ResultsTable
+from fedkit.report.verdicts import CHECKS, largest, paired, verdict
 
 BEATS, NONE_BEST, PAIR = (
     paper.claim(f"bench_t2_{name}") for name in ("fl_beats_local", "no_best_everywhere", "fedavg_fedprox_lead")
@@ -19,18 +19,18 @@ LANGUAGES = ("ar", "en", "zh")
 def table(rows, *, spread=0.02, seeds=3, seed=0, shared=0.0):
     """A table from true values by language: noise of `spread` a cell and seed, and of `shared` common to a seed."""
     rng = np.random.default_rng(seed)
-    made = ResultsTable("41_table2_fed_aya", "made up", "score")
+    results = ResultsTable("41_table2_fed_aya", "made up", "score")
     common = rng.normal(scale=shared, size=seeds) if shared else np.zeros(seeds)
     for row, truth in rows.items():
         values = np.array(truth)[:, None] + rng.normal(scale=spread, size=(len(truth), seeds)) + common
         for metric, line in zip(LANGUAGES, values, strict=True):
-            made.add(row, metric, line, range(seeds))
-        made.add(row, "Average", values.mean(0), range(seeds))
-    return made
+            results.add(row, metric, line, range(seeds))
+        results.add(row, "Average", values.mean(0), range(seeds))
+    return results
 
 
-def verdict(claim, made, by_seed=True):
-    return judge_claim(claim, made.frame(), made.by_seed() if by_seed else None)
+def on(claim, results, by_seed=True):
+    return verdict(claim, results.frame(), results.by_seed() if by_seed else None)
 
 
 LOCAL = {"Local Training (ar)": (3, 1, 1), "Local Training (zh)": (1, 1, 3)}
@@ -42,61 +42,61 @@ def test_every_claim_has_a_check_and_the_other_way_round():
 
 
 def test_fl_beats_local_holds_and_fails():
-    made = verdict(BEATS, table({"Base Model": (1, 1, 1)} | LOCAL | GOOD))
-    assert made.verdict == "holds" and "3 of 3 federated methods are better" in made.evidence
+    told = on(BEATS, table({"Base Model": (1, 1, 1)} | LOCAL | GOOD))
+    assert told.outcome == "holds" and "3 of 3 federated methods are better" in told.evidence
     bad = {name: (0.5, 0.5, 0.5) for name in GOOD}
-    assert verdict(BEATS, table(LOCAL | bad)).verdict == "fails"
+    assert on(BEATS, table(LOCAL | bad)).outcome == "fails"
 
 
 def test_half_is_not_most():
     """Two of four better, two worse: at most half can be better, so the claim fails."""
     mixed = {"FedAvg": (4, 4, 4), "FedProx": (4, 4, 4), "SCAFFOLD": (1, 1, 1), "FedAdam": (1, 1, 1)}
-    assert verdict(BEATS, table(LOCAL | mixed)).verdict == "fails"
+    assert on(BEATS, table(LOCAL | mixed)).outcome == "fails"
 
 
 def test_noise_leaves_it_undecided():
     near = {name: (1.7, 1.7, 1.7) for name in GOOD}
-    made = verdict(BEATS, table(LOCAL | near, spread=1.0))
-    assert made.verdict == "undecided" and made.evidence.endswith(".")
+    told = on(BEATS, table(LOCAL | near, spread=1.0))
+    assert told.outcome == "undecided" and told.evidence.endswith(".")
 
 
 def test_pairing_by_seed_sees_through_what_seeds_share():
     """Seeds that lift or sink all rows alike hide the gain from intervals, not from paired differences."""
-    made = table(LOCAL | GOOD, shared=3.0, seed=1)
-    assert verdict(BEATS, made).verdict == "holds"
-    assert verdict(BEATS, made, by_seed=False).verdict == "undecided"
+    results = table(LOCAL | GOOD, shared=3.0, seed=1)
+    assert on(BEATS, results).outcome == "holds"
+    assert on(BEATS, results, by_seed=False).outcome == "undecided"
 
 
 def test_intervals_alone_can_decide():
-    assert verdict(BEATS, table(LOCAL | GOOD), by_seed=False).verdict == "holds"
+    assert on(BEATS, table(LOCAL | GOOD), by_seed=False).outcome == "holds"
     bad = {name: (0.5, 0.5, 0.5) for name in GOOD}
-    assert verdict(BEATS, table(LOCAL | bad), by_seed=False).verdict == "fails"
+    assert on(BEATS, table(LOCAL | bad), by_seed=False).outcome == "fails"
 
 
 @pytest.mark.parametrize("claim", [BEATS, NONE_BEST, PAIR])
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_too_few_seeds(claim, seeds):
-    made = verdict(claim, table(LOCAL | GOOD | {"FedAdam": (2, 2, 2)}, seeds=seeds))
-    assert made.verdict == "undecided" and "at least 3" in made.evidence
+    told = on(claim, table(LOCAL | GOOD | {"FedAdam": (2, 2, 2)}, seeds=seeds))
+    assert told.outcome == "undecided" and "at least 3" in told.evidence
 
 
 def test_none_best_everywhere():
     """FedProx leads in en, SCAFFOLD in zh, so each method is beaten somewhere; a method on top of all is not."""
-    assert verdict(NONE_BEST, table(LOCAL | GOOD)).verdict == "holds"
-    made = verdict(NONE_BEST, table(LOCAL | GOOD | {"FedAdam": (6, 6, 6)}))
-    assert made.verdict == "fails" and "FedAdam is surely best in every language" in made.evidence
-    assert verdict(NONE_BEST, table(LOCAL | GOOD, spread=3.0)).verdict == "undecided"
+    assert on(NONE_BEST, table(LOCAL | GOOD)).outcome == "holds"
+    told = on(NONE_BEST, table(LOCAL | GOOD | {"FedAdam": (6, 6, 6)}))
+    assert told.outcome == "fails" and "FedAdam is surely best in every language" in told.evidence
+    assert on(NONE_BEST, table(LOCAL | GOOD, spread=3.0)).outcome == "undecided"
 
 
 def test_a_local_run_may_be_the_better_one():
     rows = {"Local Training (ar)": (6, 1, 1), "FedAvg": (4, 4, 4)}
-    assert verdict(NONE_BEST, table(rows)).verdict == "holds"
+    assert on(NONE_BEST, table(rows)).outcome == "holds"
 
 
 def test_noise_seldom_passes_for_a_best_language():
     """Twelve rows of equal truth: some rival leads somewhere in every table, yet the claim holds in few of them."""
     rows = {f"method {i}": (3, 3, 3) for i in range(12)}
-    held = sum(verdict(NONE_BEST, table(rows, spread=0.5, seed=s)).verdict == "holds" for s in range(40))
+    held = sum(on(NONE_BEST, table(rows, spread=0.5, seed=s)).outcome == "holds" for s in range(40))
     assert held <= 2
 
 
@@ -113,32 +113,32 @@ def test_picking_does_not_bias_the_largest_difference():
 def test_the_pair_in_the_lead():
     rest = {"SCAFFOLD": (2, 2, 2), "FedAdam": (2, 2, 2)}
     pair = {"FedAvg": (4, 4, 4), "FedProx": (4, 4, 4)}
-    assert verdict(PAIR, table(LOCAL | pair | rest)).verdict == "holds"
-    assert verdict(PAIR, table(LOCAL | pair | rest | {"SCAFFOLD": (5, 5, 5)})).verdict == "fails"
-    assert verdict(PAIR, table(LOCAL | pair | {"SCAFFOLD": (4, 4, 4)})).verdict == "undecided"
+    assert on(PAIR, table(LOCAL | pair | rest)).outcome == "holds"
+    assert on(PAIR, table(LOCAL | pair | rest | {"SCAFFOLD": (5, 5, 5)})).outcome == "fails"
+    assert on(PAIR, table(LOCAL | pair | {"SCAFFOLD": (4, 4, 4)})).outcome == "undecided"
 
 
 def test_the_papers_own_numbers_have_no_seeds():
     """Put through the same rule as one seed, nothing can be decided: the paper gives no spread."""
-    made = ResultsTable("41_table2_fed_aya", "GPT-4 (Ref-GPT4)", "score 1-10")
-    for row, values in paper.TABLE2.rows.items():
+    results = ResultsTable("41_table2_fed_aya", "GPT-4 (Ref-GPT4)", "score 1-10")
+    for row, values in paper.TABLES["table2_fed_aya"].rows.items():
         for metric, value in values.items():
-            made.add(row, metric, value)
-    assert {verdict(c, made).verdict for c in paper.CLAIMS.values()} == {"undecided"}
-    assert "7 federated methods" in verdict(BEATS, made).evidence
+            results.add(row, metric, value)
+    assert {on(c, results).outcome for c in paper.CLAIMS.values()} == {"undecided"}
+    assert "7 federated methods" in on(BEATS, results).evidence
 
 
 def test_a_hole_in_the_table_is_named():
-    made = table(LOCAL | GOOD)
-    frame, seeds = made.frame(), made.by_seed()
+    results = table(LOCAL | GOOD)
+    frame, seeds = results.frame(), results.by_seed()
     hole = frame[~((frame.row == "FedAvg") & (frame.metric == "zh"))]
-    judged = judge_claim(NONE_BEST, hole, seeds)
-    assert judged.verdict == "undecided" and "no value for FedAvg in zh" in judged.evidence
+    with_hole = verdict(NONE_BEST, hole, seeds)
+    assert with_hole.outcome == "undecided" and "no value for FedAvg in zh" in with_hole.evidence
 
 
 def test_mistakes_are_named():
     empty = ResultsTable("41_table2_fed_aya", "none", "u")
     with pytest.raises(FedkitError, match="has no values"):
-        judge_claim(BEATS, empty.frame())
+        verdict(BEATS, empty.frame())
     with pytest.raises(FedkitError, match="unknown claim 'mine'"):
-        judge_claim(paper.Claim("mine", "p", "q", "r", "s"), table(LOCAL).frame())
+        verdict(paper.Claim("mine", "p", "q", "r", "s"), table(LOCAL).frame())
