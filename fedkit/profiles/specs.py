@@ -1,6 +1,6 @@
 """The numbers of a run as frozen data. Fields cite where their paper value stands.
 
-"settings" means the facts read from the two reference systems' public scripts (see the paper module's SETTINGS).
+"settings" means the facts read from the two reference systems' public scripts (`fedkit.report.paper.SETTINGS`).
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..common.errors import unknown
 from ..evaluation.specs import EvalSpec
 from ..training.specs import ModelSpec, TrainSpec
+
+if TYPE_CHECKING:
+    from ..data.datasets.base import Cut
+
+Params = Mapping[str, Mapping[str, Any]]  # algorithm -> hyperparameters
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,14 @@ class DatasetSpec:
     raw_records: int | None = None  # size of the embedded raw corpus; None: all that the source holds
     mean_tokens: int | None = None  # of a prompt with its answer, for estimates of time; None: max_length
     test_questions: int = 20  # a language (Fed-Aya) or in all; 0: no Ref questions
-    # Hyperparameters by algorithm, over the profile's.
-    algorithms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    algorithms: Params = field(default_factory=dict, hash=False)  # over the profile's
+
+    @property
+    def cut(self) -> Cut:
+        """The part of it that a dataset's builder is handed."""
+        from ..data.datasets.base import Cut
+
+        return Cut(self.minimum, self.n_clients, self.max_records_per_client, self.raw_records)
 
 
 @dataclass(frozen=True)
@@ -37,19 +47,21 @@ class Profile:
 
     name: str
     model: ModelSpec
-    embedded: bool  # True: raw records come from fedkit.mini unless --data-dir holds them
-    datasets: Mapping[str, DatasetSpec]
+    embedded: bool  # True: raw records come from the embedded world unless --data-dir holds them
+    datasets: Mapping[str, DatasetSpec] = field(hash=False)
+    default: DatasetSpec  # of a dataset that `datasets` does not name
     evaluation: EvalSpec = EvalSpec()
     seeds: tuple[int, ...] = (0,)
     gpu: bool = False
-    algorithms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    algorithms: Params = field(default_factory=dict, hash=False)
     note: str = field(default="", compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "datasets", MappingProxyType(dict(self.datasets)))
+
     def dataset(self, name: str) -> DatasetSpec:
-        """The settings of a federated dataset; `FedkitError` where the profile has none of that name."""
-        if name not in self.datasets:
-            raise unknown(f"dataset in profile {self.name}", name, self.datasets)
-        return self.datasets[name]
+        """The settings of a federated dataset: its own, else the profile's default (no name is refused here)."""
+        return self.datasets.get(name, self.default)
 
     def params_of(self, algorithm: str, name: str) -> dict[str, Any]:
         """The hyperparameters that this profile gives an algorithm on a dataset, beside the algorithm's defaults."""
