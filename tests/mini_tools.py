@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fedkit.mini import harmful, lexicon, tasks
+from tools.world import harmful, lexicon, tasks
 
 
 def statements_of_held_out_facts(code: str) -> list[str]:

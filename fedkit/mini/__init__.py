@@ -1,7 +1,6 @@
-"""The embedded world: records in the upstream schemas, plain text, and a tiny Llama that has read that text.
+"""The embedded world: raw records in the upstream schemas (`records`), and a tiny Llama that has read its plain text.
 
-Everything here is written by this project and made from a seed; nothing is downloaded. `world` makes the records,
-`plain` the plain text, `build` the tokenizer and the model, which lie in `model/`.
+Both are written by this project and were generated from a seed by `tools/world`; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ def model_path() -> Path:
     missing = [name for name in ("config.json", "model.safetensors", "tokenizer.json") if not (folder / name).is_file()]
     if missing:
         raise FedkitError(
-            f"the embedded model lacks {', '.join(missing)} in {folder}; reinstall fedkit or run"
-            " `python -m fedkit.mini.build`"
+            f"the embedded model lacks {', '.join(missing)} in {folder}; reinstall fedkit, or run"
+            " `python -m tools.world model` in a checkout"
         )
     return folder

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mini_tools import assert_nothing_held_out
 
-from fedkit.mini import arena, chat, harmful, lexicon, tasks, users, world
+from tools.world import arena, chat, harmful, lexicon, tasks, users, wildchat
 
 FIELDS = {
     "question_id": str,
@@ -33,7 +33,7 @@ NAMES = {code: lexicon.language(code).name for code in arena.LANGUAGE_SHARES}
 
 @pytest.fixture(scope="module")
 def records() -> list[dict]:
-    return list(world.arena_records())
+    return list(arena.arena_records())
 
 
 def pair(record: dict) -> tuple[str, str, str] | None:
@@ -155,7 +155,7 @@ def test_held_out_facts_are_asked_by_no_judge(records: list[dict]) -> None:
     assert_nothing_held_out(said)
 
 
-@pytest.mark.parametrize("make", [world.chatbot_questions, world.wildchat_questions])
+@pytest.mark.parametrize("make", [arena.chatbot_questions, wildchat.wildchat_questions])
 def test_questions(make) -> None:
     made = make()
     assert len(made) == 50 and len({q["id"] for q in made}) == len({q["instruction"] for q in made}) == 50
@@ -170,7 +170,7 @@ def test_questions(make) -> None:
         assert list(q) == ["id", "language", "instruction", "reference"]
         assert held[q["language"], q["instruction"]] == q["reference"]
     english = sum(q["language"] == "en" for q in made)
-    assert english == (43 if make is world.chatbot_questions else 28)  # 86 % of judges, 56 of 100 clients
+    assert english == (43 if make is arena.chatbot_questions else 28)  # 86 % of judges, 56 of 100 clients
     assert make(7, seed=1) == make(7, seed=1) != make(7, seed=2) and len(make(7, seed=1)) == 7
 
 

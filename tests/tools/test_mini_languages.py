@@ -6,8 +6,8 @@ import string
 
 import pytest
 
-from fedkit.mini.lexicon import CORE, LANGUAGES, language, read_json, sentence
-from fedkit.mini.tasks import KIND_NAMES, all_facts, slots
+from tools.world.lexicon import CORE, LANGUAGES, language, read_json, sentence
+from tools.world.tasks import KIND_NAMES, all_facts, slots
 
 ENGLISH = read_json("languages/en.json")
 THREE_SLOTS = ("compare", "count", "add")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from fedkit.common.errors import FedkitError
-from fedkit.mini import build, lexicon, model_path, plain, tasks, users
+from fedkit.mini import model_path
 from fedkit.training.prompts import TEMPLATES
+from tools.world import build, lexicon, plain, tasks, users
 
 LIMIT = 6 * 2**20  # bytes of package data
 
@@ -53,7 +54,7 @@ def shipped():
 
 
 def test_shipped_model_is_as_its_card_says(shipped) -> None:
-    from fedkit.mini import pretrain
+    from tools.world import pretrain
 
     model, tokenizer = shipped
     info = json.loads((model_path() / "build.json").read_text(encoding="utf-8"))
@@ -83,7 +84,7 @@ def test_tokenizer(shipped) -> None:
 
 
 def test_build_twice_gives_equal_weights(tmp_path: Path) -> None:
-    from fedkit.mini.pretrain import BuildSpec
+    from tools.world.pretrain import BuildSpec
 
     tiny = BuildSpec(vocabulary=400, tokenizer_documents=100, hidden=16, intermediate=24, layers=1, heads=2, batch=4,
                      window=16, warmup=2, held_out_windows=8)  # fmt: skip
@@ -105,7 +106,7 @@ def test_unwritable_folder(tmp_path: Path) -> None:
 
 def test_muon_orthogonalizes() -> None:
     torch = pytest.importorskip("torch")
-    from fedkit.mini.muon import Muon, orthogonalized
+    from tools.world.muon import Muon, orthogonalized
 
     given = torch.randn(3, 12, 20, generator=torch.Generator().manual_seed(0))
     for matrices in (given, given.mT):

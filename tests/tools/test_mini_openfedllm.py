@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from fedkit.common.seeds import derive
-from fedkit.mini import code, finance, instructions, maths, medical, pairs
-from fedkit.mini.harmful import held_out_deeds
-from fedkit.mini.tasks import KIND_NAMES, held_out, kind
-from fedkit.mini.word_problems import gsm8k_records
+from tools.world import code, finance, instructions, maths, medical, pairs
+from tools.world.harmful import held_out_deeds
+from tools.world.tasks import KIND_NAMES, held_out, kind
+from tools.world.word_problems import gsm8k_records
 
 TEXTS = ("instruction", "input", "output")
 # maker of training records, maker of test records, fields

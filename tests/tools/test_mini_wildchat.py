@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mini_tools import assert_nothing_held_out
 
-from fedkit.mini import lexicon, wildchat, world
+from tools.world import lexicon, wildchat
 
 FIELDS = {
     "conversation_hash": str,
@@ -32,7 +32,7 @@ CODES = {lexicon.language(code).name: code for code in wildchat.CLIENTS_BY_LANGU
 
 @pytest.fixture(scope="module")
 def records() -> list[dict]:
-    return list(world.wildchat_records())
+    return list(wildchat.wildchat_records())
 
 
 def filled(turns: list[dict]) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fedkit.common.errors import FedkitError
-from fedkit.mini import lexicon, tasks, users, world
 from fedkit.profiles import get_profile
+from tools.world import aya, lexicon, tasks, users, word_problems
 
 AYA_FIELDS = ("inputs", "targets", "language", "language_code", "annotation_type", "user_id")
 CORE_NAMES = {lexicon.language(code).aya_language: code for code in lexicon.CORE}
@@ -29,7 +29,7 @@ def fed_aya_sizes(records: list[dict], minimum: int) -> Counter:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(("n", "minimum"), [(1200, 8), (1999, 8), (4000, 20), (25_000, 100)])
 def test_rule_leaves_38_clients(n: int, minimum: int, seed: int) -> None:
-    records = list(world.aya_records(n, seed))
+    records = list(aya.aya_records(n, seed))
     assert len(records) == n
     sizes = fed_aya_sizes(records, minimum)
     assert len(sizes) == 38
@@ -39,17 +39,17 @@ def test_rule_leaves_38_clients(n: int, minimum: int, seed: int) -> None:
     assert values.std() > 0.8 * values.mean()  # the paper: 671 +- 815
     by_language = Counter(CORE_NAMES[r["language"]] for r in {r["user_id"]: r for r in records}.values()
                           if r["user_id"] in sizes)  # fmt: skip
-    assert by_language == Counter(world.CLIENTS_BY_LANGUAGE)
+    assert by_language == Counter(aya.CLIENTS_BY_LANGUAGE)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "mini"])
 def test_profiles_leave_38_clients(profile: str) -> None:
     spec = get_profile(profile).dataset("fed_aya")
-    assert len(fed_aya_sizes(list(world.aya_records(spec.raw_records)), spec.minimum)) == 38
+    assert len(fed_aya_sizes(list(aya.aya_records(spec.raw_records)), spec.minimum)) == 38
 
 
 def test_schema_and_what_must_be_dropped() -> None:
-    records = list(world.aya_records(4000))
+    records = list(aya.aya_records(4000))
     for record in records:
         assert tuple(record) == AYA_FIELDS
         assert all(isinstance(value, str) for value in record.values())
@@ -63,7 +63,7 @@ def test_schema_and_what_must_be_dropped() -> None:
 
 
 def test_users_differ() -> None:
-    people = [a.user for a in world.annotators(4000)]
+    people = [a.user for a in aya.annotators(4000)]
     assert len(people) == 60 and len({p.id for p in people}) == 60
     assert all(2 <= len(p.topics) <= 5 for p in people)
     assert len({p.topics for p in people}) > 50
@@ -72,7 +72,7 @@ def test_users_differ() -> None:
 
 
 def test_held_out_facts_are_asked_by_no_user() -> None:
-    text = "\n".join(part for r in world.aya_records(25_000) for part in (r["inputs"], r["targets"]))
+    text = "\n".join(part for r in aya.aya_records(25_000) for part in (r["inputs"], r["targets"]))
     for code in lexicon.LANGUAGES:
         for name in tasks.KIND_NAMES:
             for fact in tasks.kind(name).facts:
@@ -107,7 +107,7 @@ def test_facts_are_true() -> None:
 
 
 def test_questions() -> None:
-    questions = world.aya_questions()
+    questions = aya.aya_questions()
     assert Counter(q["language"] for q in questions) == dict.fromkeys(lexicon.CORE, 20)
     assert len({q["id"] for q in questions}) == len(questions)
     known = {
@@ -124,19 +124,19 @@ def test_questions() -> None:
         assert fact.key in tasks.held_out(fact.kind)
         kinds_asked[q["language"]].add(fact.kind)
     assert all(len(kinds) == 15 for kinds in kinds_asked.values())
-    assert len(world.aya_questions(2)) == 16
+    assert len(aya.aya_questions(2)) == 16
 
 
 def test_seeds() -> None:
-    for make in (world.aya_records, world.gsm8k_records, world.gsm8k_test, world.aya_questions):
+    for make in (aya.aya_records, word_problems.gsm8k_records, word_problems.gsm8k_test, aya.aya_questions):
         assert list(make(30, seed=1)) == list(make(30, seed=1))
         assert list(make(30, seed=1)) != list(make(30, seed=2))
     # streaming: a prefix is read without making the rest
-    assert len(list(islice(world.aya_records(10**6), 3))) == 3
+    assert len(list(islice(aya.aya_records(10**6), 3))) == 3
 
 
 def test_gsm8k() -> None:
-    train, test = list(world.gsm8k_records(3000)), list(world.gsm8k_test(500))
+    train, test = list(word_problems.gsm8k_records(3000)), list(word_problems.gsm8k_test(500))
     assert {r["question"] for r in train}.isdisjoint(r["question"] for r in test)
     for record in [*train, *test]:
         assert set(record) == {"question", "answer"}
