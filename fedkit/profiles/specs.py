@@ -14,7 +14,7 @@ from ..evaluation.specs import EvalSpec
 from ..training.specs import ModelSpec, TrainSpec
 
 if TYPE_CHECKING:
-    from ..data.datasets.base import Cut
+    from ..data.datasets.built import Cut
 
 Params = Mapping[str, Mapping[str, Any]]  # algorithm -> hyperparameters
 
@@ -36,7 +36,7 @@ class DatasetSpec:
     @property
     def cut(self) -> Cut:
         """The part of it that a dataset's builder is handed."""
-        from ..data.datasets.base import Cut
+        from ..data.datasets.built import Cut
 
         return Cut(self.minimum, self.n_clients, self.max_records_per_client, self.raw_records)
 

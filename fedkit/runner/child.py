@@ -7,7 +7,6 @@ interrupting its kernel. Should the parent vanish, the child ends its kernel and
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 import time
@@ -15,30 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ..common.files import read_json, write_json, write_text
-
-_REMOTE_SCRIPT = re.compile(r'<script[^>]*\bsrc="(?:https?:[^"]*)?"[^>]*>\s*</script>', re.IGNORECASE)
-_MERMAID = re.compile(r'<script type="module">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>', re.DOTALL)
-_LINK = re.compile(r'href="(?:\.\./|\./)*(?:solutions/)?(\d\d)_[^"/#]*?(_solutions)?\.ipynb(#[^"]*)?"')
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def to_html(notebook: Any, title: str) -> str:
-    """The executed notebook as one HTML page with its images inside; it asks no other machine for anything.
-
-    Formulas of Markdown become MathML (mathml.py); `notebook` itself stays as it is.
-    Links to other notebooks lead to their pages in the same folder: `31_fedavg.ipynb` to `31.html`.
-    """
-    from .mathml import STYLE, MathExporter
-
-    exporter = MathExporter(embed_images=True)
-    exporter.require_js_url = exporter.jquery_url = exporter.mathjax_url = ""
-    notebook = notebook.copy()
-    notebook.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
-    notebook.metadata["title"] = title
-    page, _ = exporter.from_notebook_node(notebook)
-    page = page.replace("</head>", f"{STYLE}\n</head>", 1)
-    page = _LINK.sub(lambda m: f'href="{m[1]}{"s" if m[2] else ""}.html{m[3] or ""}"', page)
-    return _MERMAID.sub("", _REMOTE_SCRIPT.sub("", page))
 
 
 def _watch_parent(parent: int) -> None:
@@ -80,6 +55,8 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from .page import to_html
+
     result: dict[str, Any] = {"status": "ok", "error": "", "details": ""}
     begun = time.monotonic()
     try:
@@ -100,7 +77,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
         result["error"] = (
             str(error.evalue) if refused else f"cell [{error.exec_count}]: {error.ename}: {error.evalue}".strip()
         )
-        result["details"] = _COLOURS.sub("", "\n".join(error.traceback))
+        result["details"] = "\n".join(error.traceback)
         result["interrupted"] = error.ename == "KeyboardInterrupt"
     except DeadKernelError as error:
         result["status"], result["details"] = "failed", str(error)

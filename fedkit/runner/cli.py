@@ -11,14 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..common.errors import FedkitError
-from .check import stored_clean
-from .display import RichDisplay, display_for, words
+from .display import display_for, estimate_text, list_text, plan_text, settings_text, words
 from .execute import Executor
-from .lock import results_lock
 from .options import Options, parse
+from .parameters import stored_clean
 from .plan import Step, make_plan
-from .records import Outcome, update_status, write_junit, write_summary
-from .text import list_text, plan_text
+from .records import Outcome, results_lock, update_status, write_junit, write_summary
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -48,8 +46,6 @@ def main(argv: Sequence[str], *, root: Path) -> int:
 
 def print_plan(steps: Sequence[Step], options: Options) -> None:
     """--plan: what would run, the settings against the paper's, memory and time on a GPU."""
-    from .settings import estimate_text, settings_text
-
     print(plan_text(steps, options))
     print()
     print(settings_text(options.profile))
@@ -66,8 +62,7 @@ def run(steps: Sequence[Step], options: Options) -> int:
     unclean = {step.number: " ".join(stored_clean(step.notebook)) for step in steps} if options.check else {}
     with _stopping(executor):
         ran = executor.run({number: why for number, why in unclean.items() if why})
-    if isinstance(display, RichDisplay):
-        display.close()
+    display.close()
     unchanged = [_unchanged(step, unclean.get(step.number, "")) for step in steps if not step.runs]
     outcomes = sorted([*ran, *unchanged], key=lambda outcome: outcome.number)
     wall = time.monotonic() - begun

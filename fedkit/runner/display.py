@@ -1,14 +1,20 @@
-"""Progress: one live line in a terminal (rich), plain lines elsewhere. Both name what failed and why."""
+"""All that reproduce.py prints: the tables of --list and --plan, which survive a pipe, and progress.
+
+Progress is one live line in a terminal (rich), plain lines elsewhere. Both name what failed and why.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .execute import Display
-from .plan import Step
-from .records import Outcome
+from ..profiles.specs import Profile
+from ..report.setups import compare
+from .notebooks import find_notebooks
+from .options import Options
+from .plan import Step, time_left
+from .records import Outcome, read_status
 
 
 def words(seconds: float) -> str:
@@ -29,23 +35,115 @@ def sentence(outcome: Outcome) -> str:
     return f"{head}: {outcome.error}" if outcome.status != "refused" else head
 
 
-class PlainDisplay:
-    """A line when a notebook begins and one when it has ended."""
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns of equal width, two spaces between, a rule below the header."""
+    lines = [[str(cell) for cell in row] for row in ([*header], *rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join(line.rstrip() for line in (padded[0], "  ".join("-" * width for width in widths), *padded[1:]))
+
+
+def list_text(options: Options) -> str:
+    """Number, title, needs, minutes in the profile (measured where a run has come through), products."""
+    records = {record["number"]: record for record in read_status(options.folder)}
+    rows = []
+    for number, notebook in find_notebooks(options.notebooks).items():
+        if (options.only and number not in options.only) or (notebook.solution and not options.check):
+            continue
+        stated = notebook.minutes.get(options.profile.name)
+        minutes = "?" if stated is None else f"{stated:g}"
+        if records.get(number, {}).get("status") == "ok":
+            minutes = f"{records[number]['seconds'] / 60:.1f} measured"
+        rows.append(
+            (number, notebook.title, ", ".join(notebook.needs) or "-", minutes, ", ".join(notebook.products) or "-")
+        )
+    head = f"profile {options.profile.name}: {options.profile.note}\n\n"
+    return head + table(("no", "title", "needs", "minutes", "products"), rows)
+
+
+def _time(step: Step) -> str:
+    if not step.runs:
+        return "-"
+    return words(step.seconds) if step.timed else "?"
+
+
+def plan_text(steps: Sequence[Step], options: Options) -> str:
+    """What would run and why, and how long by the last measured or stated times."""
+    rows = [(s.number, s.notebook.title, s.state, _time(s), s.why) for s in steps]
+    runs = [step for step in steps if step.runs]
+    seeds = " ".join(map(str, options.seeds))
+    source = f"{options.data_dir}, else " if options.data_dir else ""
+    source += "the embedded world" if options.profile.embedded else ("no Hub" if options.offline else "the Hub")
+    head = [
+        f"profile {options.profile.name}: {options.profile.note}",
+        f"seeds {seeds}; {options.jobs} at a time; data from {source}; results in {options.folder}",
+        "",
+    ]
+    if not runs:
+        end = "nothing to run"
+    else:
+        timed = all(step.timed for step in runs)
+        time = f"about {words(time_left(runs, options.jobs, {}))}" if timed else "some with no stated time"
+        end = f"{len(runs)} of {len(steps)} to run, {time}"
+    return "\n".join([*head, table(("no", "title", "state", "time", "why"), rows), "", end])
+
+
+def settings_text(profile: Profile) -> str:
+    """The comparison as a table; a star marks what differs."""
+
+    def show(value: Any, absent: str = "-") -> str:
+        return absent if value is None else str(value)
+
+    rows = [
+        (s.dataset, s.name, show(s.here, "by user"), show(s.paper), show(s.script), "*" if s.differs else "")
+        for s in compare(profile)
+    ]
+    head = "hyperparameters against FedLLM-Bench Table 7 and the public training scripts (* differs)"
+    return f"{head}\n\n" + table(("dataset", "", "here", "Table 7", "scripts", ""), rows)
+
+
+def estimate_text(profile: Profile, steps: Sequence[Step], seeds: Sequence[int]) -> str:
+    """Memory and hours of each training of a GPU profile, and of all that the plan would train.
+
+    Runs are counted once a dataset, algorithm and seed, since notebooks share them.
+    """
+    from ..training.estimate import estimate
+
+    rows, hours, notes = [], 0.0, []
+    for name, spec in profile.datasets.items():
+        one = estimate(spec.model or profile.model, spec.train, mean_tokens=spec.mean_tokens)
+        runs = {word for s in steps if s.runs and name in s.notebook.datasets for word in s.notebook.algorithms}
+        count = len(runs) * len(seeds)
+        hours += count * one.hours
+        notes.append(f"{name}: {one.assumptions}")
+        sizes = (one.weights_gb, one.adapter_gb, one.optimizer_gb, one.activations_gb, one.total_gb)
+        rows.append((name, *(f"{size:.1f}" for size in sizes), f"{one.hours:.1f}", count))
+    sizes = (f"{what} GB" for what in ("weights", "adapter", "optimizer", "activations", "total"))
+    header = ("dataset", *sizes, "hours a run", "runs")
+    end = f"about {hours:.0f} hours of training for this plan (a run: one algorithm, one seed), assuming for"
+    return "\n".join(["memory and time, estimated before anything is loaded", "", table(header, rows), "", end, *notes])
+
+
+class Display:
+    """What is told while notebooks run: a line when one begins and one when it has ended."""
 
     def started(self, step: Step) -> None:
-        """Prints the line."""
+        """A notebook begins."""
         print(f"        {step.number} {step.notebook.title}: started ({step.state})", flush=True)
 
     def finished(self, outcome: Outcome, done: int, total: int, left: float) -> None:
-        """Prints the line, with what is left."""
+        """A notebook has ended; `left`: seconds expected until all have."""
         rest = f" ({words(left)} left)" if done < total else ""
         print(f"[{done}/{total}] {sentence(outcome)}{rest}", flush=True)
 
     def tick(self, running: Sequence[str], done: int, total: int, left: float) -> None:
-        """Nothing: a log file needs no movement."""
+        """Ten times a second; a log file needs no movement."""
+
+    def close(self) -> None:
+        """All have ended."""
 
 
-class RichDisplay(PlainDisplay):
+class RichDisplay(Display):
     """A bar with what runs now and the time left; lines of ended notebooks stay above it."""
 
     def __init__(self) -> None:
@@ -87,4 +185,4 @@ class RichDisplay(PlainDisplay):
 
 def display_for(stream: Any = None) -> Display:
     """A bar where the output is a terminal, plain lines where not."""
-    return RichDisplay() if (stream or sys.stdout).isatty() else PlainDisplay()
+    return RichDisplay() if (stream or sys.stdout).isatty() else Display()

@@ -6,25 +6,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
+from .display import Display
 from .options import Options
 from .plan import Step, missing_products, time_left
 from .process import Child, stop
 from .records import Outcome
-
-
-class Display(Protocol):
-    """What is told while notebooks run."""
-
-    def started(self, step: Step) -> None:
-        """A notebook begins."""
-
-    def finished(self, outcome: Outcome, done: int, total: int, left: float) -> None:
-        """A notebook has ended; `left`: seconds expected until all have."""
-
-    def tick(self, running: Sequence[str], done: int, total: int, left: float) -> None:
-        """Ten times a second."""
 
 
 class Executor:

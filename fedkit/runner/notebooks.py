@@ -1,4 +1,4 @@
-"""The notebooks of a folder: their metadata (`nb.metadata["fedkit"]`), their order, and which a call chose."""
+"""The notebooks of a folder: their metadata (`nb.metadata["fedkit"]`), order and map, and which a call chose."""
 
 from __future__ import annotations
 
@@ -85,49 +85,51 @@ def find_notebooks(folder: Path) -> dict[str, Notebook]:
     """All notebooks of `folder` and `folder/solutions`, by number; dependencies are known and have no circle."""
     if not folder.is_dir():
         raise FedkitError(f"{folder}: no such folder of notebooks; run from a full checkout or give --notebooks")
-    found: dict[str, Notebook] = {}
+    notebooks: dict[str, Notebook] = {}
     for path in sorted([*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("solutions/[0-9][0-9]_*.ipynb")]):
         notebook = read_notebook(path)
-        if notebook.number in found:
-            raise FedkitError(f"{path.name} and {found[notebook.number].path.name} have one number, {notebook.number}")
-        found[notebook.number] = notebook
-    for notebook in found.values():
+        if notebook.number in notebooks:
+            raise FedkitError(
+                f"{path.name} and {notebooks[notebook.number].path.name} have one number, {notebook.number}"
+            )
+        notebooks[notebook.number] = notebook
+    for notebook in notebooks.values():
         for number in notebook.depends_on:
-            if number not in found:
+            if number not in notebooks:
                 raise FedkitError(f"{notebook.path.name}: depends_on {number}, which is no notebook of {folder.name}/")
-    return {number: found[number] for number in _ordered(found)}
+    return {number: notebooks[number] for number in _ordered(notebooks)}
 
 
-def _ordered(found: Mapping[str, Notebook]) -> list[str]:
+def _ordered(notebooks: Mapping[str, Notebook]) -> list[str]:
     """Numbers, each after those it depends on, else ascending."""
     done: dict[str, None] = {}
 
     def visit(number: str, trail: tuple[str, ...]) -> None:
         if number in trail:
             raise FedkitError(f"notebooks depend on each other in a circle: {' -> '.join((*trail, number))}")
-        for before in sorted(found[number].depends_on):
+        for before in sorted(notebooks[number].depends_on):
             visit(before, (*trail, number))
         done.setdefault(number)
 
-    for number in sorted(found):
+    for number in sorted(notebooks):
         visit(number, ())
     return list(done)
 
 
-def choose(found: Mapping[str, Notebook], only: Sequence[str], *, solutions: bool) -> list[str]:
+def choose(notebooks: Mapping[str, Notebook], only: Sequence[str], *, solutions: bool) -> list[str]:
     """The numbers a call asks for, in run order: `only` (with their solutions if asked), or all."""
-    if not found:
+    if not notebooks:
         raise FedkitError("there are no notebooks to run; run from a full checkout or give --notebooks")
-    unknown = [number for number in only if number not in found]
+    unknown = [number for number in only if number not in notebooks]
     if unknown:
-        raise FedkitError(f"unknown notebook {', '.join(unknown)}; known: {', '.join(found)}")
-    wanted = set(only) or {number for number, notebook in found.items() if not notebook.solution}
+        raise FedkitError(f"unknown notebook {', '.join(unknown)}; known: {', '.join(notebooks)}")
+    wanted = set(only) or {number for number, notebook in notebooks.items() if not notebook.solution}
     if solutions:
-        wanted |= {f"{number}s" for number in wanted if f"{number}s" in found}
-    return [number for number in found if number in wanted]
+        wanted |= {f"{number}s" for number in wanted if f"{number}s" in notebooks}
+    return [number for number in notebooks if number in wanted]
 
 
-def needed(found: Mapping[str, Notebook], chosen: Sequence[str]) -> list[str]:
+def needed(notebooks: Mapping[str, Notebook], chosen: Sequence[str]) -> list[str]:
     """The chosen and all that they depend on, in run order."""
     wanted: set[str] = set()
     queue = list(chosen)
@@ -135,5 +137,22 @@ def needed(found: Mapping[str, Notebook], chosen: Sequence[str]) -> list[str]:
         number = queue.pop()
         if number not in wanted:
             wanted.add(number)
-            queue.extend(found[number].depends_on)
-    return [number for number in found if number in wanted]
+            queue.extend(notebooks[number].depends_on)
+    return [number for number in notebooks if number in wanted]
+
+
+def notebook_map(folder: str | Path | None = None) -> list[dict[str, str]]:
+    """A map: number, title, minutes in `mini`, datasets and algorithms of each notebook (solutions left out)."""
+    from ..session import project_root
+
+    home = Path(folder) if folder else project_root() / "notebooks"
+    return [
+        {
+            "notebook": n.number,
+            "title": n.title,
+            "minutes": f"{n.minutes.get('mini', float('nan')):g}",
+            "datasets": ", ".join(n.datasets),
+            "algorithms": ", ".join(n.algorithms),
+        }
+        for n in map(read_notebook, sorted(home.glob("[0-9][0-9]_*.ipynb")))
+    ]

@@ -54,18 +54,18 @@ def declared(notebook: Notebook) -> dict[str, Declared]:
         raise FedkitError(
             f"{notebook.path.name}: its parameters cell is not Python ({error.msg}, line {error.lineno})"
         ) from error
-    found: dict[str, Declared] = {}
+    lines: dict[str, Declared] = {}
     for node in body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            found[node.target.id] = _declare(node.target.id, node.value, node.annotation)
+            lines[node.target.id] = _declare(node.target.id, node.value, node.annotation)
         elif isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
-                    found[target.id] = _declare(target.id, node.value, None)
-    missing = [name for name in STANDARD if name not in found]
+                    lines[target.id] = _declare(target.id, node.value, None)
+    missing = [name for name in STANDARD if name not in lines]
     if missing:
         raise FedkitError(f"{notebook.path.name}: its parameters cell does not set {', '.join(missing)}; add it")
-    return found
+    return lines
 
 
 def _declare(name: str, value: ast.expr, annotation: ast.expr | None) -> Declared:
@@ -132,3 +132,17 @@ def parameters(chosen: Sequence[Notebook], options: Options) -> dict[str, dict[s
         | {name: convert(cell[name], text) for name, text in options.params if name in cell}
         for number, cell in cells.items()
     }
+
+
+def stored_clean(notebook: Notebook) -> list[str]:
+    """Sentences on what is wrong with a source as stored: outputs, execution counts, the parameters cell."""
+    problems = []
+    for name in ("outputs", "execution_count"):
+        cells = [str(i) for i, cell in enumerate(notebook.cells, 1) if cell["cell_type"] == "code" and cell.get(name)]
+        if cells:
+            problems.append(f"is stored with {name.replace('_', ' ')} (cell {', '.join(cells)}); clear all outputs")
+    try:
+        declared(notebook)
+    except FedkitError as error:
+        problems.append(str(error))
+    return problems

@@ -79,22 +79,22 @@ def make_plan(options: Options) -> list[Step]:
 
     With --only, what a chosen notebook depends on is added where it is not up to date, and left out where it is.
     """
-    found = find_notebooks(options.notebooks)
-    chosen = choose(found, options.only, solutions=options.check)
-    numbers = needed(found, chosen)
-    values = parameters([found[number] for number in numbers], options)
+    notebooks = find_notebooks(options.notebooks)
+    chosen = choose(notebooks, options.only, solutions=options.check)
+    numbers = needed(notebooks, chosen)
+    values = parameters([notebooks[number] for number in numbers], options)
     records = {record["number"]: record for record in read_status(options.folder)}
     fingerprints = Fingerprints(options)
     known: dict[str, dict[str, str]] = {}
     steps: list[Step] = []
     for number in numbers:
-        notebook, record = found[number], records.get(number)
+        notebook, record = notebooks[number], records.get(number)
         known[number] = fingerprints.of(notebook, values[number], known)
         state, why = _judge(notebook, known[number], record, options.folder)
         if number not in chosen:
             if state == "unchanged":
                 continue
-            why = f"needed by {', '.join(_dependants(found, chosen, number))}; {why}"
+            why = f"needed by {', '.join(_dependants(notebooks, chosen, number))}; {why}"
         elif state == "unchanged" and options.force:
             state, why = "forced", "--force"
         seconds = expected_seconds(notebook, options.profile.name, record)
@@ -103,8 +103,8 @@ def make_plan(options: Options) -> list[Step]:
     return steps
 
 
-def _dependants(found: Mapping[str, Notebook], chosen: Sequence[str], number: str) -> list[str]:
-    return [one for one in chosen if one != number and number in needed(found, [one])]
+def _dependants(notebooks: Mapping[str, Notebook], chosen: Sequence[str], number: str) -> list[str]:
+    return [one for one in chosen if one != number and number in needed(notebooks, [one])]
 
 
 def time_left(steps: Sequence[Step], jobs: int, elapsed: Mapping[str, float], pace: float = 1.0) -> float:

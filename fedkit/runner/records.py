@@ -1,20 +1,61 @@
-"""What a run leaves beside its products: status.json, summary.json, junit.xml, all under results/<profile>."""
+"""What a run leaves under results/<profile> beside its products: status.json, summary.json, junit.xml; and its lock.
+
+One run at a time on one results folder, and no run on a folder that cannot be written.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from ..common.errors import FedkitError
 from ..common.files import read_json, write_json, write_text
 from ..common.manifest import commit, output, versions
 from .options import Options
+
+
+def check_writable(folder: Path) -> None:
+    """Makes results/<profile> and writes a trial file there; FedkitError names what stands in the way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".trial.", dir=folder):
+            pass
+    except OSError as error:
+        raise FedkitError(
+            f"the results folder {folder} cannot be written ({error.strerror}); free it or give another with --results"
+        ) from error
+
+
+@contextmanager
+def results_lock(folder: Path) -> Iterator[None]:
+    """Holds `folder`/.lock. FedkitError names the process that holds it already. A killed holder leaves no lock."""
+    from filelock import FileLock, Timeout
+
+    check_writable(folder)
+    holder = folder / ".lock.json"
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        pid = read_json(holder, {}).get("pid", "unknown")
+        raise FedkitError(
+            f"another run (process {pid}) is writing to {folder}; wait for it, stop it, or give another --results"
+        ) from error
+    try:
+        write_json(holder, {"pid": os.getpid()})
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 @dataclass
@@ -30,7 +71,7 @@ class Outcome:
     ran: bool = True  # False: unchanged, taken over
     peak_memory_mb: float | None = None
     fingerprint: dict[str, str] = field(default_factory=dict)
-    details: str = field(default="", repr=False)  # traceback, for junit.xml only
+    details: str = field(default="", repr=False)  # traceback with its colours, for junit.xml only
 
     def record(self) -> dict[str, Any]:
         """Its entry of status.json."""

@@ -12,10 +12,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from runner_tools import write_notebook
+from style_tools import FIRST_CELL, has_solutions, style
 
 from fedkit.profiles import PROFILES
-from fedkit.runner.check import FIRST_CELL, has_solutions, stored_clean, style
 from fedkit.runner.notebooks import find_notebooks, read_notebook
+from fedkit.runner.parameters import stored_clean
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"

@@ -12,19 +12,16 @@ from runner_tools import ROOT, write_notebook
 
 from fedkit.common.errors import FedkitError
 from fedkit.profiles import PROFILES, get_profile
-from fedkit.runner import settings
-from fedkit.runner.child import to_html
+from fedkit.report.setups import compare
 from fedkit.runner.cli import main
-from fedkit.runner.display import words
+from fedkit.runner.display import estimate_text, settings_text, table, words
 from fedkit.runner.fingerprint import data_hash, notebook_hash, package_hash
-from fedkit.runner.lock import results_lock
 from fedkit.runner.notebooks import choose, find_notebooks, needed, read_notebook
 from fedkit.runner.options import parse
 from fedkit.runner.parameters import STANDARD, convert, declared, parameters
 from fedkit.runner.plan import Step, make_plan, time_left
 from fedkit.runner.process import environment
-from fedkit.runner.records import Outcome, read_status, update_status, write_junit
-from fedkit.runner.text import table
+from fedkit.runner.records import Outcome, read_status, results_lock, update_status, write_junit
 
 
 def options(tmp_path, *words, profile="smoke"):
@@ -382,7 +379,7 @@ def test_words_and_table():
 
 
 def test_paper_profile_is_table_7():
-    lines = [line for line in settings.compare(get_profile("paper")) if line.dataset == "fed_aya"]
+    lines = [line for line in compare(get_profile("paper")) if line.dataset == "fed_aya"]
     assert {line.name: line.here for line in lines if line.paper is not None} == {
         "clients a round": 4,
         "clients in all": None,  # by user: the 38 come out of the data
@@ -390,8 +387,8 @@ def test_paper_profile_is_table_7():
         "rounds": 200,
     }
     assert not [line.name for line in lines if line.differs]
-    assert any(line.differs and line.name == "rounds" for line in settings.compare(get_profile("mini")))
-    assert "Table 7" in settings.settings_text(get_profile("mini"))
+    assert any(line.differs and line.name == "rounds" for line in compare(get_profile("mini")))
+    assert "Table 7" in settings_text(get_profile("mini"))
 
 
 def test_estimate_counts_runs_once(monkeypatch, notebooks, tmp_path):
@@ -404,30 +401,7 @@ def test_estimate_counts_runs_once(monkeypatch, notebooks, tmp_path):
     profile = get_profile("paper")
     base = make_plan(options(tmp_path))[0]
     step = Step(replace(base.notebook, datasets=("fed_aya",), algorithms=("fedavg", "local")), {}, {}, "new", "", 1.0)
-    text = settings.estimate_text(profile, [step, step], [0, 1, 2])
+    text = estimate_text(profile, [step, step], [0, 1, 2])
     assert (
         "about 12 hours" in text and "fed_aya: a" in text
     )  # 2 algorithms x 3 seeds x 2 hours, shared between both notebooks
-
-
-def test_html_links_lead_to_pages():
-    from nbformat.v4 import new_markdown_cell, new_notebook
-
-    text = "[a](31_fedavg.ipynb) [b](solutions/31_fedavg_solutions.ipynb#x) [c](../10_fed_aya.ipynb) [d](data.csv)"
-    page = to_html(new_notebook(cells=[new_markdown_cell(text)]), "t")
-    for link in ("31.html", "31s.html#x", "10.html", "data.csv"):
-        assert f'href="{link}"' in page
-
-
-def test_html_asks_no_other_machine():
-    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
-    picture = new_output("display_data", {"image/png": "iVBORw0KGgo="})
-    notebook = new_notebook(
-        cells=[new_markdown_cell("# A $x^2$\n```mermaid\ngraph\n```"), new_code_cell("1", outputs=[picture])]
-    )
-    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
-    page = to_html(notebook, "41 Table 2")
-    assert "<title>41 Table 2</title>" in page and "data:image/png;base64,iVBORw0KGgo=" in page
-    for reach in ("cdnjs", "unpkg", "jsdelivr", 'src="http', 'href="http', "@import"):
-        assert reach not in page

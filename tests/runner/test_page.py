@@ -8,10 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from fedkit.runner.child import to_html
-from fedkit.runner.mathml import to_mathml
+from fedkit.runner.page import to_html, to_mathml
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").rglob("[0-9]*.ipynb"))
 FORMULA = re.compile(r"(?<!\\)\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$]+)\$", re.DOTALL)
@@ -110,3 +109,22 @@ def test_a_page_with_formulas_asks_no_other_machine():
     assert not soup.select("script[src]")
     for host in ("cdnjs", "unpkg", "jsdelivr", "mathjax.org"):
         assert host not in page.lower()
+
+
+def test_html_links_lead_to_pages():
+    text = "[a](31_fedavg.ipynb) [b](solutions/31_fedavg_solutions.ipynb#x) [c](../10_fed_aya.ipynb) [d](data.csv)"
+    page = to_html(new_notebook(cells=[new_markdown_cell(text)]), "t")
+    for link in ("31.html", "31s.html#x", "10.html", "data.csv"):
+        assert f'href="{link}"' in page
+
+
+def test_html_asks_no_other_machine():
+    picture = new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# A $x^2$\n```mermaid\ngraph\n```"), new_code_cell("1", outputs=[picture])]
+    )
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    page = to_html(notebook, "41 Table 2")
+    assert "<title>41 Table 2</title>" in page and "data:image/png;base64,iVBORw0KGgo=" in page
+    for reach in ("cdnjs", "unpkg", "jsdelivr", 'src="http', 'href="http', "@import"):
+        assert reach not in page

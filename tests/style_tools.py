@@ -1,32 +1,16 @@
-"""What a stored notebook must look like (design section 7). `--check` asks the first part, the tests all of it."""
+"""The form of a stored notebook (design section 7): what authors keep, beside what `--check` asks."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from ..common.errors import FedkitError
-from .notebooks import Notebook
-from .parameters import declared
+from fedkit.runner.notebooks import Notebook
 
 MAX_LINES = 15
 # What the first cell has to name.
 FIRST_CELL = ("Question", "You will be able to", "Needs", "Minutes", "Previous", "Next", "Paper")
 EXERCISES = 3
-
-
-def stored_clean(notebook: Notebook) -> list[str]:
-    """Sentences on what is wrong with a source as stored: outputs, execution counts, the parameters cell."""
-    problems = []
-    for name in ("outputs", "execution_count"):
-        cells = [str(i) for i, cell in enumerate(notebook.cells, 1) if cell["cell_type"] == "code" and cell.get(name)]
-        if cells:
-            problems.append(f"is stored with {name.replace('_', ' ')} (cell {', '.join(cells)}); clear all outputs")
-    try:
-        declared(notebook)
-    except FedkitError as error:
-        problems.append(str(error))
-    return problems
 
 
 def style(notebook: Notebook) -> list[str]:

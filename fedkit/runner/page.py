@@ -1,4 +1,6 @@
-r"""Formulas of an exported page as MathML, which browsers draw themselves: a page needs no MathJax and no network.
+r"""An executed notebook as one HTML page that asks no other machine for anything.
+
+Its formulas are MathML, which browsers draw themselves: a page needs no MathJax and no network.
 
 nbconvert's Markdown parser finds the formulas ($..$, $$..$$, \begin{..}..\end{..}; not in code, not after a backslash)
 and its renderer is replaced only in how it writes them. A formula that latex2mathml cannot convert stays as written.
@@ -6,6 +8,7 @@ and its renderer is replaced only in how it writes them. A formula that latex2ma
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,9 +17,13 @@ from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathBlockParser
 
+_REMOTE_SCRIPT = re.compile(r'<script[^>]*\bsrc="(?:https?:[^"]*)?"[^>]*>\s*</script>', re.IGNORECASE)
+_MERMAID = re.compile(r'<script type="module">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>', re.DOTALL)
+_LINK = re.compile(r'href="(?:\.\./|\./)*(?:solutions/)?(\d\d)_[^"/#]*?(_solutions)?\.ipynb(#[^"]*)?"')
+
 # Fonts with large operators and stretching brackets, as systems name theirs; Linux browsers do not find them unasked.
 _FONTS = ("Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", "Noto Sans Math")
-STYLE = f"<style>math {{ font-family: {', '.join(map(repr, _FONTS))}, math; }}</style>"
+_STYLE = f"<style>math {{ font-family: {', '.join(map(repr, _FONTS))}, math; }}</style>"
 # How many parts an element must have; latex2mathml writes fewer where an argument is missing.
 _PARTS = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
 # What TeX and browsers set differently: TeX leaves no space around ordinary symbols, and a bracket
@@ -70,7 +77,7 @@ class _Renderer(IPythonRenderer):
         return formula or super().latex_environment(name, body)
 
 
-class MathExporter(HTMLExporter):
+class _MathExporter(HTMLExporter):
     """nbconvert's HTML exporter with formulas as MathML."""
 
     @pass_context
@@ -85,3 +92,19 @@ class MathExporter(HTMLExporter):
             exclude_anchor_links=self.exclude_anchor_links,
         )
         return MarkdownWithMath(renderer=renderer, block=_Blocks()).render(source)
+
+
+def to_html(notebook: Any, title: str) -> str:
+    """The page, with its images inside; `notebook` itself stays as it is.
+
+    Links to other notebooks lead to their pages in the same folder: `31_fedavg.ipynb` to `31.html`.
+    """
+    exporter = _MathExporter(embed_images=True)
+    exporter.require_js_url = exporter.jquery_url = exporter.mathjax_url = ""
+    notebook = notebook.copy()
+    notebook.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
+    notebook.metadata["title"] = title
+    page, _ = exporter.from_notebook_node(notebook)
+    page = page.replace("</head>", f"{_STYLE}\n</head>", 1)
+    page = _LINK.sub(lambda m: f'href="{m[1]}{"s" if m[2] else ""}.html{m[3] or ""}"', page)
+    return _MERMAID.sub("", _REMOTE_SCRIPT.sub("", page))
