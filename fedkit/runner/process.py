@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -138,9 +137,7 @@ class Child:
         return outcome
 
     def _keep_partial(self) -> None:
-        try:
-            json.loads(self._part.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        if read_json(self._part) is None:
             self._part.unlink(missing_ok=True)
         else:
             os.replace(self._part, self._partial)

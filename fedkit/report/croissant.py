@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ... import __version__
-from ...common.errors import FedkitError
-from .story import Story
+from .. import __version__
+from ..common.errors import FedkitError
+from ..data.datasets.base import Dataset
 
 FIRST = datetime(2026, 11, 25)  # when these datasets were first described
 DESCRIPTIONS = {
@@ -31,13 +31,14 @@ DESCRIPTIONS = {
 }
 
 
-def render_croissant(name: str, story: Story, file: Path) -> str:
+def render_croissant(dataset: Dataset, file: Path) -> str:
     """The JSON-LD of a dataset exported to `file` (Parquet), which it names by file name and SHA-256.
 
     `FedkitError` where mlcroissant finds an error or a lack in it.
     """
     import mlcroissant as mlc
 
+    name, story = dataset.name, dataset.story
     schema = pq.read_schema(file).remove_metadata()
     logging.getLogger("absl").setLevel(logging.ERROR)  # it prints what is raised below
     metadata = mlc.Metadata(
@@ -72,7 +73,9 @@ def render_croissant(name: str, story: Story, file: Path) -> str:
     )
     problems = [*metadata.issues.errors, *metadata.issues.warnings]
     if problems:
-        raise FedkitError(f"the Croissant file of {name} is not valid: {problems[0]}; mend fedkit/cards")
+        raise FedkitError(
+            f"the Croissant file of {name} is not valid: {problems[0]}; mend its story in fedkit/data/datasets"
+        )
     return json.dumps(metadata.to_json(), indent=1, ensure_ascii=False, default=str) + "\n"
 
 

@@ -1,22 +1,29 @@
-"""The numbers of a card, all from one build: counts, drops, lengths, languages, heterogeneity."""
+"""A dataset's card as Markdown: front matter for the Hub, and the same sections in the same order for every dataset.
+
+Its words are the dataset's story; every number is measured on one build (counts, drops, lengths, languages,
+heterogeneity), the paper's printed counts beside it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...analysis.lengths import lengths, mean_and_sd, profile_tokenizer
-from ...analysis.texts import Texts, texts
-from ...analysis.views import View, label_view, number_view, quantity_view
+from ..analysis.lengths import lengths, mean_and_sd, profile_tokenizer
+from ..analysis.texts import Texts, texts
+from ..analysis.views import View, label_view, number_view, quantity_view
 
 if TYPE_CHECKING:
-    from ...data.builders import Built
-    from ...data.federated import FederatedDataset
-    from ...profiles import Profile
+    from ..data.datasets.base import Dataset
+    from ..data.datasets.built import Built
+    from ..data.federated import FederatedDataset
+    from ..profiles.specs import Profile
 
+_TEMPLATE = Path(__file__).with_name("card_template.md")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -33,6 +40,22 @@ class Numbers:
     columns: list[tuple[str, str]]  # name, type
     source: str
     tokenizer: str
+
+
+def render_card(dataset: Dataset, built: Built, profile: Profile) -> str:
+    """The card of a dataset as a profile built it."""
+    import jinja2
+
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        name=dataset.name,
+        story=dataset.story,
+        numbers=measure(built, profile),
+        size=size_category(built.dataset.n_records),
+        read=built.drops.read,
+        kept=built.drops.kept,
+    )
+    return page.rstrip() + "\n"
 
 
 def size_category(records: int) -> str:
@@ -52,7 +75,10 @@ def measure(built: Built, profile: Profile) -> Numbers:
         label = "rejected answer" if column == "rejected" else label
         quantities.append((f"{label}, tokens", *mean_and_sd(counted[column], said.owner, len(dataset))))
     return Numbers(
-        counts=[(str(r.what), int(r.ours), None if r.paper != r.paper else int(r.paper)) for r in _rows(built)],
+        counts=[
+            (str(r.what), int(r.ours), None if r.paper != r.paper else int(r.paper))
+            for r in built.counts().itertuples()
+        ],
         place=str(built.paper.get("place", "")),
         drops=built.drops.rows,
         quantities=quantities,
@@ -64,10 +90,6 @@ def measure(built: Built, profile: Profile) -> Numbers:
     )
 
 
-def _rows(built: Built) -> Any:
-    return built.counts().itertuples()
-
-
 def _languages(said: Texts) -> list[tuple[str, int, int]]:
     records = Counter(said.language)
     clients = Counter(code for code, _ in set(zip(said.language, said.owner.tolist(), strict=True)))
@@ -75,12 +97,12 @@ def _languages(said: Texts) -> list[tuple[str, int, int]]:
 
 
 def _views(dataset: FederatedDataset, said: Texts, counted: Any) -> list[View]:
-    found = [quantity_view(dataset)]
+    views = [quantity_view(dataset)]
     if len(set(said.language)) > 1:
-        found.append(label_view(dataset, "language", said.language, said.owner))
+        views.append(label_view(dataset, "language", said.language, said.owner))
     for column in ("instruction", "response"):
-        found.append(number_view(dataset, f"{column} length", counted[column].to_numpy(dtype=np.float64), said.owner))
-    return found
+        views.append(number_view(dataset, f"{column} length", counted[column].to_numpy(dtype=np.float64), said.owner))
+    return views
 
 
 def _type(kind: Any) -> str:
