@@ -30,7 +30,7 @@ def measure(prompts: int = 160, new_tokens: int = 32, batch_size: int = 64, thre
     import torch
 
     from fedkit.evaluation.generation import generate
-    from fedkit.mini.world import aya_questions
+    from fedkit.mini.records import embedded_records
     from fedkit.profiles import PROFILES
     from fedkit.training.models import load_model
     from fedkit.training.prompts import get_template
@@ -43,7 +43,7 @@ def measure(prompts: int = 160, new_tokens: int = 32, batch_size: int = 64, thre
             if ".lora_B." in name:  # an adapter as after some training: B no longer zero
                 parameter.normal_(std=0.02)
     template = get_template("alpaca")
-    texts = [template.prompt(q["instruction"], q["language"]) for q in aya_questions(per_language=20)][:prompts]
+    texts = [template.prompt(q["instruction"], q["language"]) for q in embedded_records("aya_test")][:prompts]
     _no_end(loaded)
 
     def run(size: int, **options: Any) -> tuple[float, list[str]]:

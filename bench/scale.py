@@ -21,7 +21,7 @@ from memory import peak_mb
 from fedkit.common.errors import FedkitError
 
 EACH_SECONDS, PEAK_MB = 10.0, 2_000.0  # issue: an embedded dataset; the million records
-BLOCK = 20_000  # votes made once, and rows of the file written at a time
+BLOCK = 15_000  # embedded votes, and rows of the file written at a time
 
 
 def write_votes(folder: Path, records: int, judges: int) -> float:
@@ -32,9 +32,9 @@ def write_votes(folder: Path, records: int, judges: int) -> float:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from fedkit.mini.arena import arena_records
+    from fedkit.mini.records import embedded_records
 
-    block = pa.Table.from_pylist(list(arena_records(min(BLOCK, records))))
+    block = pa.Table.from_pylist(list(embedded_records("arena", min(BLOCK, records))))
     rng = np.random.default_rng(0)
     weights = rng.lognormal(sigma=1.2, size=judges)
     path = folder / "chatbot_arena_conversations" / "train.parquet"
