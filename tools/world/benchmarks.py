@@ -42,12 +42,12 @@ def mt_bench_questions(n: int | None = None, seed: int = 0) -> Iterator[dict[str
     The second turn leans on the first: 'And what about Spain?' alone does not say what is asked.
     """
     rng = generator(seed, "mini/mt_bench")
-    made = []
+    rows = []
     for category, kinds in texts()["mt_bench"].items():
         pairs = _code_pairs(seed) if not kinds else _fact_pairs(kinds, rng)
         for turns, references in [next(pairs) for _ in range(_EACH)]:
-            made.append({"category": category, "turns": turns, "reference": references})
-    yield from ({"question_id": _FIRST_ID + i, **record} for i, record in enumerate(made[:n]))
+            rows.append({"category": category, "turns": turns, "reference": references})
+    yield from ({"question_id": _FIRST_ID + i, **record} for i, record in enumerate(rows[:n]))
 
 
 def _fact_pairs(kinds: list[str], rng: np.random.Generator) -> Iterator[tuple[list[str], list[str]]]:
@@ -73,18 +73,18 @@ def _code_pairs(seed: int) -> Iterator[tuple[list[str], list[str]]]:
 def vicuna_questions(n: int | None = None, seed: int = 0) -> Iterator[dict[str, Any]]:
     """Questions of one turn in Vicuna's 9 categories, two each: question_id, category, turns, reference."""
     rng = generator(seed, "mini/vicuna")
-    made = []
+    rows = []
     for category, kinds in texts()["vicuna_bench"].items():
         if kinds:
             drawn = [(name, closed_facts(name, rng)) for name in kinds]
             for i in range(2):
                 _, facts = drawn[i % len(drawn)]
                 fact = facts[i // len(drawn)]
-                made.append((category, question(fact, "en", int(rng.integers(4))), reference(fact, "en")))
+                rows.append((category, question(fact, "en", int(rng.integers(4))), reference(fact, "en")))
         else:
             tasks = [task for task in code_alpaca_test(60, seed + 1) if not task["input"]]
-            made += [(category, task["instruction"], task["output"]) for task in tasks[:2]]
-    for i, (category, asked, answer) in enumerate(made[:n], 1):
+            rows += [(category, task["instruction"], task["output"]) for task in tasks[:2]]
+    for i, (category, asked, answer) in enumerate(rows[:n], 1):
         yield {"question_id": i, "category": category, "turns": [asked], "reference": [answer]}
 
 

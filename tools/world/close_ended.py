@@ -75,8 +75,8 @@ def _choices(subject: str, fact: Fact, form: int, place: int, rng: np.random.Gen
 def bbh_examples(n: int | None = None, seed: int = 0) -> Iterator[dict[str, str]]:
     """Three reasoning tasks: task, input, target."""
     rng = generator(seed, "mini/bbh")
-    made = ({"task": name, **make(rng)} for _ in range(_BBH_EACH) for name, make in _BBH.items())
-    yield from itertools.islice(made, n)
+    rows = ({"task": name, **make(rng)} for _ in range(_BBH_EACH) for name, make in _BBH.items())
+    yield from itertools.islice(rows, n)
 
 
 def _boolean(rng: np.random.Generator) -> dict[str, str]:
@@ -139,12 +139,12 @@ def crass_questions(n: int | None = None, seed: int = 0) -> Iterator[dict[str, A
 def hhh_pairs(n: int | None = None, seed: int = 0) -> Iterator[dict[str, Any]]:
     """Two answers of which one is helpful, honest or harmless (Askell et al. 2021), in BIG-bench's schema."""
     rng = generator(seed, "mini/hhh")
-    made = []
+    rows = []
     deeds = harmful_questions(_HHH_EACH, seed + 1)
     for i in range(_HHH_EACH):
         for subset, make in _HHH.items():
-            made.append((subset, *make(deeds[i % len(deeds)], rng)))
-    for i, (subset, asked, right, wrong) in enumerate(made[:n]):
+            rows.append((subset, *make(deeds[i % len(deeds)], rng)))
+    for i, (subset, asked, right, wrong) in enumerate(rows[:n]):
         yield _bigbench(i, subset, asked, right, [wrong], rng)
 
 
@@ -186,12 +186,12 @@ def _bigbench(
 
 def _headlines(part: int, tweets: bool | None, n: int | None = None, seed: int = 0) -> Iterator[dict[str, str]]:
     """Held-out headlines, posts or both, with their sentiment in words: text, label, format."""
-    found = 0
+    count = 0
     for record in fingpt_test(20 * _HEADLINES, seed + part):
         if tweets is None or tweets == ("tweet" in record["instruction"]):
-            if found == (_HEADLINES if n is None else min(n, _HEADLINES)):
+            if count == (_HEADLINES if n is None else min(n, _HEADLINES)):
                 return
-            found += 1
+            count += 1
             post = "tweet" in record["instruction"]
             yield {"text": record["input"], "label": record["output"], "format": "post" if post else "headline"}
 

@@ -87,11 +87,11 @@ def code_alpaca_test(n: int = 100, seed: int = 0) -> Iterator[dict[str, str]]:
 def _tasks(n: int, seed: int, *, test: bool) -> Iterator[dict[str, str]]:
     rng = generator(seed, f"mini/code_alpaca/{'test' if test else 'train'}")
     makers = tuple(_MAKERS.values())
-    made = 0
-    while made < n:
+    count = 0
+    while count < n:
         task, instruction, given, output = pick(makers, rng)(rng)
         if (hashlib.sha256(task.encode()).digest()[0] % _TEST_PART == 0) == test:
-            made += 1
+            count += 1
             yield {"instruction": instruction, "input": given, "output": output}
 
 

@@ -80,13 +80,13 @@ def fingpt_test(n: int = 200, seed: int = 0) -> Iterator[dict[str, str]]:
 
 def _headlines(n: int, seed: int, *, test: bool) -> Iterator[dict[str, str]]:
     rng = generator(seed, f"mini/fingpt/{'test' if test else 'train'}")
-    made = 0
-    while made < n:
+    count = 0
+    while count < n:
         label = LABELS[draw(_SHARES, rng)]
         tweet = rng.random() < _TWEETS
         headline = _headline(label, tweet, rng)
         if (hashlib.sha256(headline.encode()).digest()[0] % _TEST_PART == 0) == test:
-            made += 1
+            count += 1
             yield {"instruction": _TWEET if tweet else _NEWS, "input": headline, "output": label}
 
 

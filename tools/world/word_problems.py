@@ -100,14 +100,14 @@ def _problems(n: int, seed: int, *, test: bool) -> Iterator[dict[str, str]]:
     def draw(low: int, high: int) -> int:
         return int(rng.integers(low, high + 1))
 
-    made = 0
-    while made < n:
+    count = 0
+    while count < n:
         who, other = rng.choice(len(_NAMES), size=2, replace=False)
         what = _THINGS[int(rng.integers(len(_THINGS)))]
         problem = _PROBLEMS[int(rng.integers(len(_PROBLEMS)))]
         question, answer = problem(_NAMES[int(who)], _NAMES[int(other)], what, draw)
         if _is_test(question) == test:
-            made += 1
+            count += 1
             yield {"question": question, "answer": answer}
 
 
