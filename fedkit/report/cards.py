@@ -68,17 +68,14 @@ def measure(built: Built, profile: Profile) -> Numbers:
     dataset = built.dataset
     said = texts(dataset)
     counted = lengths(said, profile_tokenizer(profile))
-    sizes = dataset.sizes
+    sizes, counts = dataset.sizes, built.counts()
     quantities = [("records", float(sizes.mean()), float(sizes.std()))]
     for column in [c for c in counted.columns if c != "owner"]:
         label = "chosen answer" if column == "response" and said.rejected is not None else column
         label = "rejected answer" if column == "rejected" else label
         quantities.append((f"{label}, tokens", *mean_and_sd(counted[column], said.owner, len(dataset))))
     return Numbers(
-        counts=[
-            (str(r.what), int(r.ours), None if r.paper != r.paper else int(r.paper))
-            for r in built.counts().itertuples()
-        ],
+        counts=[(c.what, int(c.ours), None if c.paper != c.paper else int(c.paper)) for c in counts.itertuples()],
         place=str(built.paper.get("place", "")),
         drops=built.drops.rows,
         quantities=quantities,

@@ -70,31 +70,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class Setup:
-    """One line of Table 7. `local_epochs` is of the local baseline. None: no legible cell in the copy read here."""
+    """One run as Table 7 prints it, or as the public scripts start it. None: not there, or no legible cell."""
 
-    sampled: int
-    clients: int
+    sampled: int  # clients a round
+    clients: int | None
     rounds: int
     local_steps: int | str | None = None
-    local_epochs: int | None = None
-
-
-@dataclass(frozen=True)
-class Script:
-    """One run as the public training scripts start it."""
-
-    sampled: int
-    clients: int
-    local_steps: int | str
-    rounds: int
-    batch_size: int
-    grad_accum: int
-    max_length: int
-    lr_first: float
-    lr_last: float
-    lora_r: int
-    lora_alpha: int
-    base: str
+    local_epochs: int | None = None  # of the local baseline
+    batch_size: int | None = None
+    grad_accum: int | None = None
+    max_length: int | None = None
+    lr_first: float | None = None
+    lr_last: float | None = None
+    lora_r: int | None = None
+    lora_alpha: int | None = None
+    base: str | None = None
 
 
 @cache
@@ -123,9 +113,9 @@ def read_tables(words: Mapping[str, Any], numbers: Path) -> dict[str, PaperTable
     }
 
 
-def _script(fields: Mapping[str, Any]) -> Script:
+def _script(fields: Mapping[str, Any]) -> Setup:
     own = dict(fields)
-    return Script(**{**_words()["common"][own.pop("like", "FedLLM-Bench")], **own})
+    return Setup(**{**_words()["common"][own.pop("like", "FedLLM-Bench")], **own})
 
 
 _READERS = {
@@ -140,8 +130,8 @@ _READERS = {
 if TYPE_CHECKING:
     TABLES: Mapping[str, PaperTable]
     CLAIMS: Mapping[str, Claim]
-    TABLE7: Mapping[str, Setup]
-    SETTINGS: Mapping[str, Script]  # by the paper's name of a set-up
+    TABLE7: Mapping[str, Setup]  # by the paper's name of a set-up
+    SETTINGS: Mapping[str, Setup]  # the scripts'
     REPEATS: Mapping[str, str]  # our dataset -> the set-up that it repeats
     LABELS: Mapping[str, str]  # algorithm -> how the papers write it
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..profiles.specs import DatasetSpec, Profile
+from ..profiles.specs import Profile
 from . import paper
-from .paper import Script, Setup
+from .paper import Setup
 
 
 @dataclass(frozen=True)
@@ -42,40 +43,45 @@ def _same_model(here: str, there: str) -> bool:
 def compare(profile: Profile) -> list[Line]:
     """All datasets of a profile against TABLE7 and SETTINGS; a dataset that the papers do not have is left out."""
     lines: list[Line] = []
-    for name, spec in profile.datasets.items():
+    for name in profile.datasets:
         there = paper.REPEATS.get(name)
         if there is not None:
-            lines += _lines(name, spec, profile, paper.TABLE7.get(there), paper.SETTINGS.get(there))
+            here = shown(setup_of(profile, name))
+            printed, script = shown(paper.TABLE7.get(there)), shown(paper.SETTINGS.get(there))
+            lines += [Line(name, label, value, printed.get(label), script.get(label)) for label, value in here.items()]
     return lines
 
 
-def _lines(name: str, spec: DatasetSpec, profile: Profile, setup: Setup | None, script: Script | None) -> list[Line]:
-    base = spec.model or profile.model
+def setup_of(profile: Profile, name: str) -> Setup:
+    """What a profile does with a dataset, in the papers' terms."""
+    spec, base = profile.dataset(name), profile.model_of(name)
     train, lora = spec.train, base.lora
-    model = f"{base.name}, {base.quantization or base.dtype}"
+    same = {key: getattr(train, key) for key in ("rounds", "local_steps", "batch_size", "grad_accum", "max_length")}
+    return Setup(
+        train.clients_per_round,
+        spec.n_clients,
+        lr_first=train.lr_first,
+        lr_last=train.lr_last,
+        lora_r=lora.r,
+        lora_alpha=lora.alpha,
+        base=f"{base.name}, {base.quantization or base.dtype}",
+        **same,
+    )
 
-    def line(label: str, here: Any, in_setup: str | None, in_script: Any) -> Line:
-        paper = getattr(setup, in_setup) if setup and in_setup else None
-        return Line(name, label, here, paper, in_script if script else None)
 
-    return [
-        line("clients a round", train.clients_per_round, "sampled", script and script.sampled),
-        line("clients in all", spec.n_clients, "clients", script and script.clients),
-        line("local steps", train.local_steps, "local_steps", script and script.local_steps),
-        line("rounds", train.rounds, "rounds", script and script.rounds),
-        line(
-            "batch x accumulation",
-            f"{train.batch_size}x{train.grad_accum}",
-            None,
-            script and f"{script.batch_size}x{script.grad_accum}",
-        ),
-        line("max length", train.max_length, None, script and script.max_length),
-        line(
-            "learning rate",
-            f"{train.lr_first:g} -> {train.lr_last:g}",
-            None,
-            script and f"{script.lr_first:g} -> {script.lr_last:g}",
-        ),
-        line("LoRA r, alpha", f"{lora.r}, {lora.alpha}", None, script and f"{script.lora_r}, {script.lora_alpha}"),
-        line("base model", model, None, script and script.base),
-    ]
+def shown(setup: Setup | None) -> Mapping[str, Any]:
+    """A set-up as words and values, as --plan prints them; nothing for none."""
+    if setup is None:
+        return {}
+    full = setup.batch_size is not None
+    return {
+        "clients a round": setup.sampled,
+        "clients in all": setup.clients,
+        "local steps": setup.local_steps,
+        "rounds": setup.rounds,
+        "batch x accumulation": f"{setup.batch_size}x{setup.grad_accum}" if full else None,
+        "max length": setup.max_length,
+        "learning rate": f"{setup.lr_first:g} -> {setup.lr_last:g}" if full else None,
+        "LoRA r, alpha": f"{setup.lora_r}, {setup.lora_alpha}" if full else None,
+        "base model": setup.base,
+    }

@@ -111,9 +111,9 @@ _HEAD = """# What `--data-dir` may hold
 
 Written by `python -m fedkit data-folder > docs/data_folder.md`. A dataset is looked for under the given folder by
 these names, in this order; of the first that matches anything, all matches are read. `NAME*.ext` stands for
-`NAME.jsonl`, `NAME.json` and `NAME.csv`, each also with `.gz`. What is not there comes from the embedded world (profiles
-`smoke` and `mini`) or from the Hub (`course` and `paper`), and every output names the source. The licence is the publisher's
-statement.
+`NAME.jsonl`, `NAME.json` and `NAME.csv`, each also with `.gz`. What is not there comes from the embedded world
+(profiles `smoke` and `mini`) or from the Hub (`course` and `paper`), and every output names the source. The licence is
+the publisher's statement.
 
 | raw dataset | files | on the Hub | embedded | licence |
 |---|---|---|---|---|

@@ -1,6 +1,6 @@
 """All that reproduce.py prints: the tables of --list and --plan, which survive a pipe, and progress.
 
-Progress is one live line in a terminal (rich), plain lines elsewhere. Both name what failed and why.
+Progress is one live line in a terminal, plain lines elsewhere. Both name what failed and why.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..common.console import progress
 from ..profiles.specs import Profile
 from ..report.setups import compare
 from .notebooks import find_notebooks
@@ -143,46 +144,36 @@ class Display:
         """All have ended."""
 
 
-class RichDisplay(Display):
+class BarDisplay(Display):
     """A bar with what runs now and the time left; lines of ended notebooks stay above it."""
 
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._progress = Progress(
-            MofNCompleteColumn(),
-            BarColumn(bar_width=30),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]} left"),
-            transient=True,
-        )
-        self._task: Any = None
+    _bar: Any = None
 
     def started(self, step: Step) -> None:
         """Shown by the bar."""
 
     def finished(self, outcome: Outcome, done: int, total: int, left: float) -> None:
-        """A line above the bar; the bar goes away with the last."""
-        self._progress.console.print(sentence(outcome), markup=False, highlight=False)
-        if done == total:
-            self._progress.stop()
+        """A line above the bar."""
+        self._shown(total).write(sentence(outcome))
 
     def tick(self, running: Sequence[str], done: int, total: int, left: float) -> None:
         """Moves the bar."""
-        if done == total:
-            return
-        if self._task is None:
-            self._task = self._progress.add_task("", total=total, left="")
-            self._progress.start()
-        text = "running " + " ".join(running) if running else "waiting"
-        self._progress.update(self._task, completed=done, description=text, left=words(left))
+        bar = self._shown(total)
+        bar.n = done
+        bar.set_postfix_str(f"{words(left)} left", refresh=False)
+        bar.set_description_str("running " + " ".join(running) if running else "waiting")
+
+    def _shown(self, total: int) -> Any:
+        form = "{n_fmt}/{total_fmt} {bar:30} {desc} {elapsed}{postfix}"
+        self._bar = progress(total=total, leave=False, bar_format=form) if self._bar is None else self._bar
+        return self._bar
 
     def close(self) -> None:
         """Takes the bar away."""
-        self._progress.stop()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def display_for(stream: Any = None) -> Display:
     """A bar where the output is a terminal, plain lines where not."""
-    return RichDisplay() if (stream or sys.stdout).isatty() else Display()
+    return BarDisplay() if (stream or sys.stdout).isatty() else Display()
