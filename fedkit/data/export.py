@@ -1,16 +1,14 @@
 """Federated datasets for other programs, and back: FedLLM-Bench's JSON, one Parquet file, or a `datasets` folder.
 
-`python -m fedkit.data.export fed_chatbot_it --profile mini --format parquet --out fed_chatbot_it.parquet`
+`python -m fedkit export fed_chatbot_it --profile mini --format parquet --out fed_chatbot_it.parquet`
 
 JSON is `{client: [record, ...]}`; the other two are one table with the column `client_id`, clients in ascending order.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -116,39 +114,3 @@ def export(dataset: FederatedDataset, form: str, path: str | Path) -> Path:
     if form not in FORMATS:
         raise unknown("export format", form, FORMATS)
     return FORMATS[form](dataset, path)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Build a dataset of a profile and export it; the exit code (2: a user's mistake, said in a sentence)."""
-    parser = argparse.ArgumentParser(prog="python -m fedkit.data.export", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("name", help="a federated dataset, such as fed_chatbot_it")
-    parser.add_argument("--profile", default="mini", help="smoke, mini, course or paper (default: mini)")
-    parser.add_argument("--format", default="json", help=f"{', '.join(FORMATS)} (default: json)")
-    parser.add_argument("--out", required=True, help="the file, or for disk the folder, to write")
-    parser.add_argument("--partition", help="a control split such as iid instead of the dataset's own clients")
-    parser.add_argument("--seed", type=int, default=0, help="of splits and caps (default: 0)")
-    parser.add_argument("--data-dir", help="a folder with the real records")
-    parser.add_argument("--offline", action="store_true", help="never ask the Hub")
-    options = parser.parse_args(argv)
-    try:
-        from ..profiles import get_profile
-        from .builders import BUILDERS, build, held_out
-
-        for kind, name, known in (("export format", options.format, FORMATS), ("dataset", options.name, BUILDERS)):
-            if name not in known:
-                raise unknown(kind, name, known)
-        profile, place = get_profile(options.profile), {"data_dir": options.data_dir, "offline": options.offline}
-        asked = held_out(options.name, profile, **place)
-        built = build(options.name, profile, partition=options.partition, seed=options.seed, **place, **asked)
-        path = export(built.dataset, options.format, options.out)
-    except FedkitError as error:
-        print(error, file=sys.stderr)
-        return 2
-    dataset = built.dataset
-    print(f"{path}: {dataset.name}, {len(dataset)} clients, {dataset.n_records} records, {built.located.describe()}")
-    print(f"dropped: {built.drops.sentence()}; fingerprint {dataset.fingerprint[:16]}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -100,6 +100,10 @@ class Place:
             source, "hub", f"read from the Hub dataset {source.hub}{config}, split {source.split}", note=note
         )
 
+    def real(self) -> Place:
+        """The same place without the embedded world."""
+        return replace(self, embedded=False)
+
     def records(self, source: RawSource | str, limit: int | None = None) -> Iterator[Any]:
         """The raw records of a source, from where `locate` has them; see `Located.records`."""
         return self.locate(source).records(limit)
@@ -109,7 +113,7 @@ def get_source(source: RawSource | str) -> RawSource:
     """A source by its name; `FedkitError` names those that datasets read."""
     if isinstance(source, RawSource):
         return source
-    from .catalog import SOURCES
+    from .datasets.registry import SOURCES
 
     if source not in SOURCES:
         raise unknown("raw dataset", source, SOURCES)

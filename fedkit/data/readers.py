@@ -1,7 +1,7 @@
 """Files of raw records, one reader a format: jsonl, json, csv, parquet; the first three also gzipped.
 
 Every reader streams. A file that cannot be read to its end is a `FedkitError` with its path and line (or row), never
-a shorter list; what the records hold is the builders' business.
+a shorter list; what the records hold is the datasets' business.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -88,12 +88,12 @@ class _LineCount:
         return text
 
 
-def read_csv(path: Path) -> Iterator[dict[str, str | None]]:
-    """Rows by the header's names, all of them text; a field that a short row lacks is None."""
+def read_csv(path: Path, names: Sequence[str] | None = None, delimiter: str = ",") -> Iterator[dict[str, str | None]]:
+    """Rows by the header's names (or by `names`, where a file has none), all text; a field that a row lacks is None."""
     csv.field_size_limit(2**31 - 1)  # the default refuses a long conversation
     rows: Any = None
     with _text(path, lambda: (rows.reader.line_num if rows else 0) + 1) as file:
-        rows = csv.DictReader(file, strict=True)
+        rows = csv.DictReader(file, names, delimiter=delimiter, strict=True)
         try:
             for row in rows:
                 if None in row:

@@ -17,7 +17,7 @@ class RawSource:
 
     name: str
     files: tuple[str, ...]
-    fields: Mapping[str, type]
+    fields: Mapping[str, type] = field(hash=False)
     hub: str = ""
     hub_config: str | None = None
     hub_dir: str | None = None  # a folder within the Hub dataset
@@ -32,25 +32,6 @@ def spellings(folder: str, stem: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{stem}{end}" for end in (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz"))
 
 
-def __getattr__(name: str):  # TEMPORARY: until every caller takes a Place
-    from importlib import import_module
-
-    place = import_module("fedkit.data.place")
-    if name == "SOURCES":
-        return import_module("fedkit.data.catalog").SOURCES
-    calls = {
-        "Located": place.Located,
-        "get_source": place.get_source,
-        "find_files": lambda source, data_dir: place.Place(data_dir).files(source),
-        "locate": lambda name, *, data_dir=None, offline=False, embedded=False: place.Place(
-            data_dir, offline, embedded
-        ).locate(name),
-        "raw_records": lambda located, limit=None: located.records(limit),
-        "load_raw": lambda name, *, data_dir=None, offline=False, embedded=False, limit=None: (
-            (located := place.Place(data_dir, offline, embedded).locate(name)),
-            located.records(limit),
-        ),
-    }
-    if name not in calls:
-        raise AttributeError(name)
-    return calls[name]
+def tables(folder: str, stem: str, *others: str) -> tuple[str, ...]:
+    """A clone of the Hub dataset (parquet under data/), one table in a folder, or upstream's own file names."""
+    return (f"{folder}/data/{stem}*.parquet", f"{folder}/{stem}*.parquet", *spellings(folder, stem), *others)

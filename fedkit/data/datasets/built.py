@@ -1,11 +1,11 @@
-"""What a builder returns, and the last steps that builders share: the cap, the control split, the counts."""
+"""What building a dataset returns, and its last steps: what was dropped, the cap, the control split, the counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,79 @@ from ...common.seeds import generator
 from ..arrow import values
 from ..federated import FederatedDataset
 from ..partitioners import Partition, by_language, dirichlet, iid, quantity_skew
-from ..sources import Located
-from .drops import DropReport
+
+if TYPE_CHECKING:
+    from ..place import Located
+
+Record = TypeVar("Record")
+
+
+class DropReport:
+    """Records read, kept, and dropped by reason; with each reason the clients (annotators) that it removed.
+
+    A record is dropped for the first rule that it breaks. A client is removed by the last rule, in the order of
+    `reasons`, that took a record of its, provided none of its records is kept.
+
+    `notes` counts records by what was unusual in reading them (an older schema, say), dropped in the end or not.
+    """
+
+    def __init__(self, reasons: Sequence[str] = ()) -> None:
+        self.read = 0
+        self.kept = 0
+        self.notes: dict[str, int] = {}
+        self._records: dict[str, int] = dict.fromkeys(reasons, 0)
+        self._last: dict[str, str] = {}  # client -> the last reason that took a record of it
+        self._survivors: set[str] = set()
+
+    def reading(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records, counted as they pass."""
+        for record in records:
+            self.read += 1
+            yield record
+
+    def add(self, reason: str, records: int = 1, client: str | None = None) -> None:
+        """Count `records` dropped for `reason`; `client` is whose they were, where that is known."""
+        self._records[reason] = self._records.get(reason, 0) + records
+        if client is not None:
+            order = list(self._records)
+            before = self._last.get(client)
+            if before is None or order.index(reason) > order.index(before):
+                self._last[client] = reason
+
+    def note(self, what: str) -> None:
+        """Count a record that was read in another way than usual."""
+        self.notes[what] = self.notes.get(what, 0) + 1
+
+    def keep(self, records: int, clients: Iterable[str] = ()) -> None:
+        """Settle what was kept, and whose; raises `RuntimeError` unless kept and dropped make up what was read."""
+        self.kept, self._survivors = records, set(clients)
+        if self.kept + self.dropped != self.read:
+            raise RuntimeError(f"{self.read} records read, but {self.kept} kept and {self.dropped} dropped")
+
+    @property
+    def dropped(self) -> int:
+        """Records dropped, for any reason."""
+        return sum(self._records.values())
+
+    @property
+    def rows(self) -> list[tuple[str, int, int]]:
+        """(reason, records, clients) of every reason that dropped something, in the order of the rules."""
+        gone = [reason for client, reason in self._last.items() if client not in self._survivors]
+        return [(reason, records, gone.count(reason)) for reason, records in self._records.items() if records]
+
+    def frame(self) -> pd.DataFrame:
+        """Columns reason, records, clients: first what was read, then each rule, last what was kept.
+
+        Records add up: read = rules + kept. So do clients, where the builder knows whose each record was.
+        """
+        removed = sum(clients for _, _, clients in self.rows)
+        kept = len(self._survivors)
+        lines = [("read", self.read, removed + kept), *self.rows, ("kept", self.kept, kept)]
+        return pd.DataFrame(lines, columns=["reason", "records", "clients"])
+
+    def sentence(self) -> str:
+        """The reasons in one line: `12 other language, 3 empty 'targets'`."""
+        return ", ".join(f"{records} {reason}" for reason, records, _ in self.rows) or "none"
 
 
 @dataclass
@@ -30,7 +101,7 @@ class Built:
     dataset: FederatedDataset
     drops: DropReport
     located: Located
-    paper: dict[str, Any] = field(default_factory=dict)
+    paper: dict[str, Any]
 
     def counts(self) -> pd.DataFrame:
         """Clients and samples, ours beside the published; columns what, ours, paper (NaN where none)."""
@@ -41,24 +112,15 @@ class Built:
 
 @dataclass(frozen=True)
 class Cut:
-    """How a builder's records become clients: profile, arguments of `build` and parameters, in one place."""
+    """How records become clients: what a profile says of a dataset, and what a caller changes of it."""
 
-    minimum: int = 1
-    n_clients: int | None = None
+    minimum: int = 1  # records that a client needs to stay
+    n_clients: int | None = None  # of dealt records; None where the clients are the dataset's own
     max_records_per_client: int | None = None
+    raw_records: int | None = None  # size of the embedded raw corpus; None: all of it
     partition: str | None = None  # None: the dataset's own split; else a control over the very same records
     alpha: float = 0.5  # of the controls that draw from a Dirichlet distribution
-    seed: int = 0
-
-
-def reads(*sources: str) -> Callable[[Callable[..., Built]], Callable[..., Built]]:
-    """Declare which raw sources (`fedkit.data.catalog`) a builder may read, as its attribute `sources`."""
-
-    def mark(builder: Callable[..., Built]) -> Callable[..., Built]:
-        builder.sources = sources  # type: ignore[attr-defined]
-        return builder
-
-    return mark
+    seed: int = 0  # draws splits and caps; the raw records do not depend on it
 
 
 def _languages(table: pa.Table) -> list[str]:
@@ -92,7 +154,7 @@ def assemble(
     paper: dict[str, Any],
     owned: bool,
 ) -> Built:
-    """Cap the clients of the dataset's own split, split anew where a control is asked for, and settle the counts.
+    """Cap the clients of the dataset's own split, split anew where the cut names a control, and settle the counts.
 
     `owned`: the clients of `base` are people, and the drop report counts those that are left.
     """
