@@ -104,7 +104,7 @@ def imported_by_notebooks() -> dict[tuple[str, str], set[str]]:
             if cell["cell_type"] != "code" or "fedkit" not in source:
                 continue
             kept = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))
-            for node in ast.walk(ast.parse(kept)):
+            for node in ast.walk(ast.parse(kept or "pass")):
                 if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fedkit":
                     for alias in node.names:
                         names.setdefault((node.module, alias.name), set()).add(path.name)
