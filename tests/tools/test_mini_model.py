@@ -40,7 +40,7 @@ def test_core_languages_come_more_often() -> None:
 
 
 def test_package_data_is_small() -> None:
-    folder = Path(plain.__file__).parent
+    folder = model_path().parent
     data = [p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")]
     assert sum(p.stat().st_size for p in data) <= LIMIT
 

@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fedkit.common.errors import FedkitError
-from fedkit.data.place import Place
+from fedkit.data.datasets.registry import SOURCES
+from fedkit.data.place import Place, get_source
+from fedkit.evaluation.benchmarks.registry import BENCHMARKS
 from fedkit.mini import records as package
 from fedkit.mini.records import embedded_records
 from fedkit.profiles import get_profile
@@ -25,6 +27,11 @@ RAW = {
     "fed_wildchat_multi": "wildchat",
 }
 DOMAINS = ("alpaca", "mathinstruct", "code_alpaca", "fingpt")
+EVERY = {**SOURCES} | {s.name: s for one in BENCHMARKS.values() for s in map(get_source, one.sources)}
+
+
+def test_every_embedded_source_has_its_records() -> None:
+    assert {name for name, source in EVERY.items() if source.embedded} == {*CORPORA, *package._SAME}
 
 
 def test_frozen_records_are_what_is_generated() -> None:
@@ -127,7 +134,7 @@ def test_a_written_folder_is_read_in_place_of_the_embedded_world(tmp_path) -> No
     assert len(files) == len({path.relative_to(tmp_path) for path in files})
     place = Place(tmp_path, offline=True, embedded=True)
     for name, corpus in CORPORA.items():
-        located = place.locate(name)
+        located = place.locate(EVERY[name])
         assert located.kind == "local", name
         if corpus.file.endswith(".csv") or name in ("aya_test", "bbh"):
             continue
