@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common.errors import FedkitError
+from .common.errors import FedkitError, unknown
 from .data.federated import FederatedDataset
 from .data.place import Place
-from .evaluation.worker import loaded_model, rate, train_and_rate
 from .profiles import Profile, get_profile
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from .data.builders import Built
-    from .data.builders.questions import Question
-    from .data.sources import Located
-    from .evaluation.judges import JudgeChoice, OpenAIJudge
+    from .data.datasets.built import Built
+    from .data.datasets.questions import Question, QuestionSet
+    from .data.place import Located
+    from .evaluation.benchmarks.rows import Row
+    from .evaluation.benchmarks.suites import Suite
+    from .evaluation.exam import Exam, Limit
+    from .evaluation.handles import Handle
+    from .evaluation.judges.choice import JudgeChoice
+    from .evaluation.judges.client import OpenAIJudge
+    from .evaluation.judges.judge import Judge
+    from .evaluation.specs import EvalSpec
+    from .privacy.base import Mechanism
+    from .report.trials import Comparison, Variant
     from .training.models import Loaded, State
     from .training.runs import Run, RunConfig
 
@@ -35,7 +41,7 @@ SHORT = 1500  # optimizer steps up to which a batch of runs is not worth startin
 class Session:
     """One profile, its sources and its results folder (`FedkitError` for an unknown or unwritable one).
 
-    judge: who rates answers (`fedkit.evaluation.judges.JudgeChoice`); None is the offline `ReferenceJudge`.
+    judge: who rates answers (`fedkit.JudgeChoice`); None is the offline `ReferenceJudge`.
     """
 
     def __init__(
@@ -65,51 +71,63 @@ class Session:
         self._built: dict[tuple[Any, ...], Built] = {}
 
     def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:
-        """A federated dataset of this profile, with its drop report; built once.
+        """A federated dataset as this profile cuts it, with its drop report; built once.
 
-        Records whose instruction is one of the dataset's Ref questions are left out (`held_out`), so that none is
-        trained on.
+        `partition`: None for the dataset's own split, else a control of `CONTROLS` (`iid`, `dirichlet`, ...) over the
+        very same records. `seed` draws splits and caps. `params`: fields of a `Cut` over the profile's, or options of
+        the dataset. Records whose instruction is one of its Ref questions are left out (the option `excluded`), so
+        that none is trained on. `FedkitError` for an unknown dataset, partition or parameter, for any fault of the
+        source, and where fewer clients are left than a round of the profile samples.
         """
-        from .data.builders import build, held_out
+        from .data.datasets.registry import get_dataset
 
-        if "held_out" not in params:
-            params |= held_out(name, self.profile, data_dir=self.data_dir, offline=self.offline)
+        dataset, spec = get_dataset(name), self.profile.dataset(name)
+        if dataset.questions and spec.test_questions and "excluded" not in params:
+            params["excluded"] = tuple(question.instruction for question in self.questions(name))
         key = (name, partition, seed, tuple(sorted(params.items())))
         if key not in self._built:
-            self._built[key] = build(
-                name,
-                self.profile,
-                data_dir=self.data_dir,
-                offline=self.offline,
-                partition=partition,
-                seed=seed,
-                **params,
-            )
+            built = dataset.build(self.place, spec.cut, partition=partition, seed=seed, **params)
+            if len(built.dataset) < spec.train.clients_per_round:
+                raise FedkitError(
+                    f"{name} has {len(built.dataset)} clients, but a round of profile {self.profile.name} samples"
+                    f" {spec.train.clients_per_round}; lower its minimum, give more records, or sample fewer"
+                )
+            self._built[key] = built
         return self._built[key]
 
     def questions(self, name: str, *, answered: bool = False) -> list[Question]:
-        """The held-out Ref questions of a dataset.
+        """The Ref questions of a dataset, as many as the profile has; none is trained on.
 
         answered: those with a reference answer, from where the dataset's records come from: embedded records are not
-        measured by the real questions of the data folder.
+        measured by the real questions of the data folder. `FedkitError` for a dataset without Ref questions.
         """
-        from .data.builders.questions import questions
-
         at_home = answered and self.build(name).located.kind == "embedded"
-        return questions(
-            name,
-            self.profile,
-            data_dir=None if at_home else self.data_dir,
-            offline=self.offline,
-            per_language=self.profile.dataset(name).test_questions,
-            answered=answered,
+        own = self._question_set(name)
+        minimum = min(self.profile.dataset(dataset).minimum for dataset in own.datasets)
+        wanted = self.profile.dataset(name).test_questions
+        return own.read(
+            replace(self.place, data_dir=None) if at_home else self.place, wanted, minimum, answered=answered
         )
 
     def question_source(self, name: str) -> Located:
         """Where a dataset's Ref questions come from; `describe()` says it in a sentence."""
-        from .data.builders.questions import question_source
+        return self._question_set(name).locate(self.place)
 
-        return question_source(name, self.profile, data_dir=self.data_dir, offline=self.offline)
+    def _question_set(self, name: str) -> QuestionSet:
+        from .data.datasets.registry import DATASETS, get_dataset
+
+        own = get_dataset(name).questions
+        if own is None:
+            raise unknown("dataset with Ref questions", name, [n for n, d in DATASETS.items() if d.questions])
+        return own
+
+    def test_records(self, name: str) -> tuple[Located, list[dict[str, Any]]]:
+        """Where a dataset's test records come from, and they, in the columns of the training set (no Ref questions)."""
+        from .data.datasets.registry import get_dataset
+
+        return get_dataset(name).test_records(self.place)
+
+    test_records.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test
 
     def plan(
         self,
@@ -120,15 +138,17 @@ class Session:
         clients: Sequence[str] | None = None,
         settings: dict[str, Any] | None = None,
         start: Run | None = None,
+        privacy: Mechanism | None = None,
         **params: Any,
     ) -> RunConfig:
         """The configuration of a run: the profile's settings for the dataset, changed by `settings` and `params`.
 
         `settings` are fields of `TrainSpec`; `params` the algorithm's, over the profile's own for it and its defaults,
         and the configuration holds them all. `start`: a finished run of this session whose adapter is the initial one
-        (and the reference of DPO); None: a fresh one.
+        (and the reference of DPO); None: a fresh one. `privacy`: the mechanism that the algorithm runs under.
         """
-        from .algorithms import make_algorithm
+        from .algorithms.registry import make_algorithm
+        from .privacy.base import Mechanism
         from .training.models import base_fingerprint
         from .training.runs import RunConfig, training_code
 
@@ -138,7 +158,7 @@ class Session:
         except TypeError as error:
             raise FedkitError(f"unknown training setting ({error}); known: {', '.join(asdict(train))}") from error
         # All hyperparameters, so that one given and the same one left out name the same run. It also refuses early.
-        made = make_algorithm(algorithm, **{**self.profile.params_of(algorithm, dataset.name), **params})
+        chosen = make_algorithm(algorithm, **{**self.profile.params_of(algorithm, dataset.name), **params})
         model = self.profile.model_of(dataset.name)
         return RunConfig(
             dataset=dataset.name,
@@ -147,11 +167,12 @@ class Session:
             model=model,
             train=train,
             seed=self.seeds[0] if seed is None else seed,
-            params=asdict(made),
+            params=asdict(chosen),
             clients=tuple(clients) if clients is not None else None,
             initial=start.config.hash if start else None,
             base=base_fingerprint(model.name),
-            code=training_code(),
+            code=training_code(type(chosen), type(privacy or Mechanism()), train.task),
+            privacy=privacy.as_dict() if privacy else None,
         )
 
     def plan_local(
@@ -168,46 +189,102 @@ class Session:
         alone = {"rounds": rounds, "clients_per_round": 1, "dynamic_epochs": None}
         return self.plan("local", dataset, seed=seed, clients=[client], settings=alone, start=start)
 
+    def compare(self, data: Built | FederatedDataset, variants: Mapping[str, Variant], **brief: Any) -> Comparison:
+        """Short runs of several methods beside one another (`fedkit.report.trials.Comparison.train`)."""
+        from .report.trials import Comparison
+
+        return Comparison.train(self, data, variants, **brief)
+
     def train(self, config: RunConfig, dataset: FederatedDataset) -> Run:
         """Train one run here, or get it where it was trained before."""
+        from .evaluation.handles import Handle
         from .training.simulation import run
 
-        return run(config, dataset, self.folder / "runs", loaded=loaded_model(config.model))
+        return run(config, dataset, self.folder / "runs", loaded=Handle(config.model))
 
     def train_all(
         self,
         configs: Sequence[RunConfig],
         dataset: FederatedDataset,
-        questions: Sequence[Question] = (),
         *,
+        suite: str | Suite | None = None,
         jobs: int | None = None,
     ) -> list[Run]:
-        """Train several runs of one dataset, side by side in `jobs` processes, and rate them on the questions.
+        """Train several runs of one dataset side by side in `jobs` processes, and put each through a suite.
 
-        `jobs` defaults to FEDKIT_JOBS, else the number of processors; a GPU profile runs one at a time.
+        suite: None trains only; else `evaluate` gives the rows at once afterwards. `jobs` defaults to FEDKIT_JOBS,
+        else the number of processors; a GPU profile runs one at a time.
         """
         from .common.console import progress
+        from .evaluation.exam import train_and_sit, work_left
 
         jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
-        todo = [c for c in configs if not (self.folder / "runs" / c.hash / "manifest.json").exists()]
-        steps = sum(c.train.rounds * c.train.clients_per_round * c.train.local_steps for c in todo)
-        if todo and questions and self.judge:
-            self.judges["ref"].check()  # a missing key is told before anything is trained
+        exam = None if suite is None else self._exam(suite, dataset.name)
+        left = [work_left(exam, config, self.folder) for config in configs]
+        for name in exam.suite.benchmarks if exam and any(left) else ():
+            if name in self.judges:
+                self.judges[name].check()  # a missing key is told before anything is trained
         work = functools.partial(
-            train_and_rate,
-            folder=self.folder,
-            data=self.saved(dataset),
-            questions=tuple(questions),
-            evaluation=self.profile.evaluation,
-            judge=self.judge,
+            train_and_sit, folder=self.folder, data=self.saved(dataset), exam=exam, judge=self.judge
         )
         bar = functools.partial(progress, total=len(configs), desc="runs", unit="run")
-        if jobs == 1 or steps <= SHORT:
-            return [work(c, show=False) for c in bar(iterable=configs)]
+        if jobs == 1 or sum(left) <= SHORT:
+            return [work(c) for c in bar(iterable=configs)]
         from joblib import Parallel, delayed
 
         pool = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
-        return list(bar(iterable=pool(delayed(work)(c, show=False) for c in configs)))
+        return list(bar(iterable=pool(delayed(work)(c) for c in configs)))
+
+    def evaluate(
+        self,
+        model: Run | str | Loaded,
+        suite: str | Suite | None = None,
+        *,
+        judge: Judge | Mapping[str, Judge] | None = None,
+        limit: Limit = None,
+        evaluation: EvalSpec | None = None,
+        template: str | None = None,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> Row:
+        """Put a model through the benchmarks of a suite (None: the one whose table is about its dataset).
+
+        model: a run; a dataset's name, for its untrained base with the profile's model, LoRA and template for it; or a
+        loaded model as it is. judge: rates open answers, all of them or by the benchmark's name; None is the session's,
+        or else the offline `ReferenceJudge`. limit: at most so many items of each benchmark, or by name, spread over
+        categories or drawn by chance. evaluation and template: in place of the profile's and the model's. seed: of
+        sampled answers. Answers and ratings are kept; see `fedkit.evaluation.exam`. `FedkitError` for an unknown suite
+        or benchmark, a source that is not at hand, a judge without a key or one that cannot be reached.
+        """
+        from .evaluation.exam import judges_of, sit
+        from .evaluation.handles import Handle
+        from .training.models import Loaded
+
+        handle = model if isinstance(model, Loaded) else self.loaded(model)
+        own = handle.dataset if isinstance(handle, Handle) else ""
+        exam = self._exam(suite, own, limit, evaluation=evaluation, seed=seed, progress=progress)
+        judges = judges_of(exam.suite, judge or self.judges, exam.folder)
+        known = (
+            handle.template if isinstance(handle, Handle) else self.profile.dataset(exam.suite.dataset).train.template
+        )
+        return sit(exam, handle, template or known, judges)
+
+    def _exam(
+        self,
+        suite: str | Suite | None,
+        dataset: str,
+        limit: Limit = None,
+        evaluation: EvalSpec | None = None,
+        **rest: Any,
+    ) -> Exam:
+        from .evaluation.benchmarks.suites import get_suite
+        from .evaluation.exam import set_exam
+
+        def questions(name: str) -> list[dict[str, Any]]:
+            return [asdict(question) for question in self.questions(name)]
+
+        rest |= {"folder": self.folder / "evaluations", "evaluation": evaluation or self.profile.evaluation}
+        return set_exam(get_suite(suite, dataset), dataset, self.place, questions, limit, **rest)
 
     def saved(self, dataset: FederatedDataset) -> Path:
         """Where the dataset lies for other processes to map: saved at the first call."""
@@ -216,11 +293,6 @@ class Session:
             dataset.save(place)
         return place
 
-    def ref(self, run: Run | None, questions: Sequence[Question]) -> pd.DataFrame:
-        """Answers of a run's adapter (None: of the untrained base) with ratings; kept beside the run."""
-        model = run.config.model if run else self.profile.model
-        return rate(run, questions, model, self.profile.evaluation, self.folder, self.judge)
-
     @functools.cached_property
     def judges(self) -> dict[str, OpenAIJudge]:
         """The session's judges by benchmark, their replies kept under `evaluations/`; empty for the offline judge."""
@@ -228,16 +300,37 @@ class Session:
 
         return self.judge.judges(self.folder / "evaluations" / REPLIES) if self.judge else {}
 
-    def loaded(self, state: State | None = None, *, dataset: str | None = None) -> Loaded:
-        """The profile's model carrying an adapter (None: the untrained one, which is the base).
+    def loaded(self, model: Run | str | None = None, adapter: State | None = None) -> Handle:
+        """A model in hand: of a run with its adapter, or of a dataset's name, untrained (None: the profile's model).
 
-        Name the adapter's `dataset` where the profile trains it with a LoRA of its own (paper: gsm8k).
+        adapter: carried in place of that; `FedkitError` where it is of another shape. A handle knows its LoRA and its
+        template, and handles do not disturb each other (`fedkit.evaluation.handles.Handle`).
         """
-        from .training.models import initial_state, set_adapter_state
+        from .evaluation.handles import Handle, handle_of
+        from .training.runs import Run
 
-        loaded = loaded_model(self.profile.model_of(dataset) if dataset else self.profile.model)
-        set_adapter_state(loaded.model, initial_state(loaded.model, 0) if state is None else state)
-        return loaded
+        if isinstance(model, Run):
+            handle = handle_of(model)
+        elif model is None:
+            handle = Handle(self.profile.model)
+        elif isinstance(model, str):
+            train = self.profile.dataset(model).train
+            handle = Handle(self.profile.model_of(model), template=train.template, dataset=model)
+        else:
+            raise FedkitError(
+                f"a {type(model).__name__} is no model; give a run or a dataset's name, and an adapter as adapter=..."
+            )
+        if adapter is not None:
+            handle = Handle(handle.spec, adapter, template=handle.template, dataset=handle.dataset)
+            _ = handle.model  # an adapter that does not fit is told here
+        return handle
+
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the profile's model, without the model."""
+        from .training.models import load_tokenizer
+
+        return load_tokenizer(self.profile.model.name)
 
     def results(self, table: str, *, judge: Any, unit: str) -> Any:
         """An empty results table of that name (`fedkit.report.tables.ResultsTable`)."""

@@ -5,20 +5,18 @@ A mechanism's epsilon bounds every attack from above; an attack bounds the true 
 
 from __future__ import annotations
 
-import copy
 import math
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..common.errors import FedkitError
 from ..common.intervals import wilson
+from .likelihood import continuation_nll
 
 if TYPE_CHECKING:
     from ..training.models import Loaded
-    from ..training.prompts import Encoded
 
 BATCH = 250  # candidates scored at once
 
@@ -69,29 +67,16 @@ def rank_exposure(losses: Sequence[float], place: int) -> float:
 def candidate_losses(
     loaded: Loaded, candidates: Sequence[str], *, instruction: str, response: str, template: str
 ) -> np.ndarray:
-    """Negative log-likelihood (nats) of `response` with each candidate in its place of "{}", up to a common constant.
-
-    The constant is the loss of what all candidates share at the beginning, which is read once. Shape (candidates,).
-    """
-    import torch
-
+    """Negative log-likelihood (nats) of `response` with each candidate in its place of "{}", float64 (candidates,)."""
     from ..training.prompts import encode, get_template
-    from .generation import answering, merged_adapters
 
     if "{}" not in response:
         raise FedkitError(f"response {response!r} has no place for the secret; write {{}} where it stands")
     longest = loaded.model.config.max_position_embeddings
-    rows = [{"instruction": instruction, "response": response.replace("{}", c)} for c in candidates]
-    encoded = encode(loaded.tokenizer, get_template(template), rows, longest, where="candidates")
-    shared = _shared(encoded)
-    with answering(loaded.model), merged_adapters(loaded.model), torch.inference_mode():
-        head = torch.tensor([encoded[0]["input_ids"][:shared]], device=loaded.device)
-        cache = loaded.model(input_ids=head, use_cache=True).past_key_values
-        parts = [
-            _tail_losses(loaded, encoded, range(start, min(start + BATCH, len(encoded))), shared, copy.deepcopy(cache))
-            for start in range(0, len(encoded), BATCH)
-        ]
-    return np.concatenate(parts)
+    records = [{"instruction": instruction, "response": response.replace("{}", c)} for c in candidates]
+    encoded = encode(loaded.tokenizer, get_template(template), records, longest, where="candidates")
+    rows = [(encoded[i]["input_ids"], start) for i, start in enumerate(encoded.prompt_lengths.tolist())]
+    return continuation_nll(loaded, rows, batch_tokens=BATCH * max(len(ids) for ids, _ in rows))
 
 
 def exposure(
@@ -117,30 +102,3 @@ def _best_threshold(inside: np.ndarray, outside: np.ndarray) -> float:
 
 def _proportion(told: np.ndarray) -> tuple[float, float, float]:
     return (float(told.mean()), *wilson(told.sum(), len(told)))
-
-
-def _shared(encoded: Encoded) -> int:
-    """Tokens at the beginning of all rows that need no second reading: all they share but the last."""
-    rows = [encoded[i]["input_ids"] for i in range(len(encoded))]
-    same = len(os.path.commonprefix(rows))  # of lists as of texts
-    return max(1, same - 1)
-
-
-def _tail_losses(loaded: Loaded, encoded: Encoded, places: range, shared: int, cache: Any) -> np.ndarray:
-    """Summed loss of the answer tokens after the shared beginning, one a row."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    rows = [encoded[i] for i in places]
-    width = max(len(r["input_ids"]) for r in rows) - shared
-    ids, labels, mask = (torch.full((len(rows), n), fill) for n, fill in ((width, 0), (width, -100), (shared, 1)))
-    mask = torch.cat([mask, torch.zeros(len(rows), width, dtype=torch.long)], dim=1)
-    for i, row in enumerate(rows):
-        n = len(row["input_ids"]) - shared
-        ids[i, :n], labels[i, :n] = (torch.tensor(row[key][shared:]) for key in ("input_ids", "labels"))
-        mask[i, shared : shared + n] = 1
-    ids, labels, mask = (t.to(loaded.device) for t in (ids, labels, mask))
-    cache.batch_repeat_interleave(len(rows))
-    logits = loaded.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True).logits.float()
-    losses = cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:], reduction="none", ignore_index=-100)
-    return losses.double().sum(dim=1).cpu().numpy()

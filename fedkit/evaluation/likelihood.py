@@ -1,4 +1,7 @@
-"""Negative log-likelihoods of many continuations: each different one once, batched by length, kept on disk.
+"""The likelihood of texts: of many continuations, each different one once, batched by length, kept on disk.
+
+Whatever needs it asks here: the loss of known answers (`completion_loss`), implicit rewards (`pairs`), the exposure of
+a secret (`attacks`), instruction-following difficulty (`fedkit.analysis.quality`).
 
 A continuation is a row of token ids and the place where it starts; what stands before is context. Rows that begin
 alike, as a template makes them, share a batch, and their common beginning is read once. Rows are worked off in chunks,
@@ -13,7 +16,7 @@ import hashlib
 import itertools
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +72,25 @@ def continuation_nll(
                 store.write(new)
             known |= new
     return np.array([known[key] for key in keys], dtype=np.float64)
+
+
+def completion_loss(
+    loaded: Loaded, records: Sequence[Mapping[str, Any]], *, max_length: int, template: str | None = None
+) -> dict[str, float]:
+    """Mean negative log-likelihood (nats) of an answer token, end token included, over all answers of `records`.
+
+    `loss` and `tokens` (answer tokens counted), `records` (used) and `skipped` (their prompt fills `max_length`). Each
+    token weighs the same. `template`: None is that of a session's handle. `FedkitError` where no answer is left.
+    """
+    from ..training.prompts import encode, get_template
+
+    form = get_template(template or loaded.template)  # type: ignore[attr-defined]
+    encoded = encode(loaded.tokenizer, form, records, max_length)
+    starts = encoded.prompt_lengths.tolist()
+    rows = [(encoded[i]["input_ids"], start) for i, start in enumerate(starts)]
+    tokens = sum(len(ids) - start for ids, start in rows)
+    loss = float(continuation_nll(loaded, rows).sum()) / tokens
+    return {"loss": loss, "tokens": tokens, "records": len(encoded), "skipped": encoded.skipped}
 
 
 def scorer_id(loaded: Loaded) -> str:

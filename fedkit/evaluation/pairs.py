@@ -17,6 +17,7 @@ import numpy as np
 from ..common.errors import FedkitError
 from ..common.intervals import wilson
 from ..data.federated import FederatedDataset
+from .likelihood import Row, continuation_nll
 
 if TYPE_CHECKING:
     from ..training.models import Loaded, State
@@ -64,8 +65,8 @@ def hold_out(dataset: FederatedDataset, one_in: int = 5) -> tuple[FederatedDatas
     """
     if one_in < 2:
         raise FedkitError(f"one_in is {one_in}; give at least 2, so that something is left to train on")
-    asked = map(first_turn, dataset.table["instruction"].to_pylist())
-    mark = np.array([_hash(text) % one_in == 0 for text in asked], dtype=bool)
+    turns = map(first_turn, dataset.table["instruction"].to_pylist())
+    mark = np.array([_hash(text) % one_in == 0 for text in turns], dtype=bool)
     if mark.all() or not mark.any():
         raise FedkitError(f"{dataset.name} cannot be held out one in {one_in}: one side is empty; use more records")
     owner = np.repeat(np.arange(len(dataset)), dataset.sizes)
@@ -84,7 +85,7 @@ def hold_out(dataset: FederatedDataset, one_in: int = 5) -> tuple[FederatedDatas
 def first_turn(instruction: str) -> str:
     """What a human said first: the instruction up to the assistant's first answer, all of it where there is none.
 
-    Dialogues stand in instructions with the marks of HH-RLHF (`fedkit.data.builders`).
+    Dialogues stand in instructions with the marks of HH-RLHF (`fedkit.data.datasets.hh_rlhf`).
     """
     return instruction.partition("\n\nAssistant:")[0].strip()
 
@@ -117,14 +118,18 @@ class PairScorer:
         *,
         template: str,
         max_length: int,
-        batch_size: int = 16,
     ) -> None:
         from ..training.prompts import get_template
         from ..training.prompts_pairs import encode_pairs
 
         encoded = encode_pairs(loaded.tokenizer, get_template(template), pairs, max_length, where="held-out pairs")
-        self.loaded, self.batch_size, self.skipped = loaded, batch_size, encoded.skipped
-        self.rows = [encoded[i] for i in range(len(encoded))]
+        self.loaded, self.skipped = loaded, encoded.skipped
+        each = [encoded[i] for i in range(len(encoded))]
+        self.rows: list[Row] = [
+            (pair["prompt_ids"] + pair[side], len(pair["prompt_ids"]))
+            for pair in each
+            for side in ("chosen_ids", "rejected_ids")
+        ]
         self.pairs = [pairs[i] for i in encoded.kept]
         self.reference = self.logps(reference)
 
@@ -133,32 +138,9 @@ class PairScorer:
         from ..training.models import set_adapter_state
 
         set_adapter_state(self.loaded.model, state)
-        return pair_logps(self.loaded, self.rows, self.batch_size)
+        return -continuation_nll(self.loaded, self.rows).reshape(-1, 2)
 
     def rewards(self, policy: State, beta: float = 0.1) -> PairRewards:
         """Rewards under an adapter, scored in the very batches of the reference."""
         chosen, rejected = (beta * (self.logps(policy) - self.reference)).T
         return PairRewards(chosen, rejected, self.skipped)
-
-
-def pair_logps(loaded: Loaded, rows: Sequence[Mapping[str, list[int]]], batch_size: int = 16) -> np.ndarray:
-    """log p of chosen and rejected answers by the model as it stands: float64 (pairs, 2).
-
-    `rows` have `prompt_ids`, `chosen_ids` and `rejected_ids` (`fedkit.training.prompts_pairs`).
-    """
-    import torch
-    from trl.trainer.dpo_trainer import DataCollatorForPreference
-
-    from ..training.losses import answer_logps
-    from .generation import answering, merged_adapters
-
-    model, found = loaded.model, np.zeros((len(rows), 2))
-    collate = DataCollatorForPreference(pad_token_id=loaded.tokenizer.pad_token_id)
-    order = sorted(range(len(rows)), key=lambda i: -sum(map(len, rows[i].values())))
-    with answering(model), merged_adapters(model), torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = {k: v.to(loaded.device) for k, v in collate([dict(rows[i]) for i in places]).items()}
-            logps = answer_logps(model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
-            found[places] = torch.stack(logps.chunk(2), dim=1).double().cpu().numpy()
-    return found

@@ -1,25 +1,21 @@
-"""Benchmarks, and one call from an adapter to a row of a table: `evaluate(kit, run, "chatbot_it")`.
+"""Benchmarks: what a model is measured on, and the tables' columns.
 
-A benchmark is one file and a line in `suites.BENCHMARKS`; a table's columns are a line in `suites.SUITES`.
+`base` says what a benchmark is; each other file holds one or a family, with its raw sources; `harness` makes a
+close-ended one of an lm-eval task; `registry` lists them; `suites` has the columns of each table; `evaluate` puts a
+model through a suite and gives a row (`rows`).
 """
 
 from __future__ import annotations
 
-from .base import Benchmark, Place, Score, Subject
-from .evaluate import evaluate
-from .rows import Row
-from .suites import BENCHMARKS, SUITES, Column, Suite, get_suite
+from ...common.door import front_door
 
-__all__ = [
-    "BENCHMARKS",
-    "SUITES",
-    "Benchmark",
-    "Column",
-    "Place",
-    "Row",
-    "Score",
-    "Subject",
-    "Suite",
-    "evaluate",
-    "get_suite",
-]
+__getattr__, __dir__, __all__ = front_door(
+    __name__,
+    {
+        "registry": ("BENCHMARKS",),
+        "suites": ("SUITES", "Column", "Suite", "get_suite"),
+        "base": ("Benchmark", "Pool", "Score", "Subject"),
+        "harness": ("chosen", "close_ended", "written"),
+        "rows": ("Row",),
+    },
+)

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ...common.errors import FedkitError
 from ...common.intervals import interval, wilson
+from ...data.place import Place
+from ...data.sources import RawSource
+from ...training.models import Loaded
+from ..specs import EvalSpec
 
 if TYPE_CHECKING:
-    from ...profiles import Profile
-    from ...training.models import Loaded
     from ..judges.judge import Judge
-    from ..specs import EvalSpec
 
 Item = dict[str, Any]  # plain data, so that it can be hashed and kept
 Answer = Any  # plain data: a text, two texts, or a dict of them
@@ -26,16 +27,20 @@ NO_JUDGE = "none"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where items come from: as a `Session` looks for data. `limit`: at most so many items.
+class Pool:
+    """Where items come from. `limit`: at most so many items of a benchmark.
 
     They are spread over categories, subjects or tasks where there are such, else drawn at random, the same each time.
+    `questions(dataset)`: the Ref questions of a federated dataset, as plain data; whoever has a profile hands them in.
     """
 
-    profile: Profile
-    data_dir: Path | None = None
-    offline: bool = False
+    place: Place
     limit: int | None = None
+    questions: Callable[[str], list[Item]] | None = None
+
+    def records(self, source: RawSource | str) -> list[Item]:
+        """All raw records of a source; `FedkitError` says what is wrong with one, for a benchmark drops nothing."""
+        return [checked(raw, number, source) for number, raw in enumerate(self.place.records(source), 1)]
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Score:
     """One number. `value` is None where nothing could be rated; low and high bound it at 95 % over the items.
 
     `count` items were rated, `unrated` were not and count for nothing. `judge` is "none" for a measurement. `note`
-    says what a reader must know (prompts that were cut, a value near chance).
+    says what a reader must know (prompts that were cut, a value near chance). `values`: of each item, in order.
     """
 
     value: float | None
@@ -67,6 +72,7 @@ class Score:
     chance: float | None = field(
         default=None, compare=False
     )  # what guessing gives: the best constant answer, or 1 of so many options
+    values: Sequence[float | None] = field(default=(), compare=False, repr=False)
 
     @property
     def against_chance(self) -> str:
@@ -77,52 +83,55 @@ class Score:
             return "near chance" if self.high is None or self.high >= self.chance else "below chance"
         return "above chance"
 
+    def scaled(self, scale: float) -> Score:
+        """The same in other units, e.g. per cent."""
+        numbers = {name: getattr(self, name) for name in ("value", "low", "high", "chance")}
+        return replace(self, **{name: None if x is None else x * scale for name, x in numbers.items()})
+
+
+def _nothing() -> None:
+    """Most benchmarks need no more than this package."""
+
 
 @dataclass(frozen=True)
 class Benchmark:
     """One benchmark: its items, its answers, its scores by the name of a part (e.g. "turn 1").
 
-    items(place, dataset) -> items; answer(subject, items) -> one answer an item, plain data; score(items, answers,
-    judge) -> part -> Score. `sources` are the raw sources that it may read.
+    items(pool, dataset) -> items; answer(subject, items) -> one answer an item, plain data; score(items, answers,
+    judge) -> part -> Score. `sources`: the raw sources of its own. `judged`: whether a judge is asked. `need()` raises
+    `FedkitError` on a machine where it cannot be run, and its columns then stay empty.
     """
 
     name: str
     title: str
-    sources: tuple[str, ...]
-    items: Callable[[Place, str], list[Item]]
+    sources: tuple[RawSource, ...]
+    items: Callable[[Pool, str], list[Item]]
     answer: Callable[[Subject, Sequence[Item]], list[Answer]]
     score: Callable[[Sequence[Item], Sequence[Answer], Judge], dict[str, Score]]
-    judged: bool = True
+    judged: bool = False
+    need: Callable[[], object] = _nothing
 
 
-def records(name: str, place: Place) -> list[Any]:
-    """All raw records of a source: local files, else the embedded world where the profile is embedded, else the Hub."""
-    from ...data.sources import load_raw
+def checked(raw: Any, number: int, source: RawSource | str) -> Item:
+    """A record with the fields of its source; `FedkitError` names what is wrong with it."""
+    from ...data.place import get_source
+    from ...data.rules import fault
 
-    _, found = load_raw(name, data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
-    return list(found)
-
-
-def checked(raw: Any, number: int, name: str) -> Item:
-    """A record with the fields of its source; `FedkitError` names what is wrong with it: a benchmark drops nothing."""
-    from ...common.errors import FedkitError
-    from ...data.builders.checks import fault
-    from ...data.sources import get_source
-
-    why = fault(raw, get_source(name).fields)
+    source = get_source(source)
+    why = fault(raw, source.fields)
     if why is not None:
-        raise FedkitError(f"record {number} of {name} is malformed ({why}); mend it or fetch the file anew")
+        raise FedkitError(f"record {number} of {source.name} is malformed ({why}); mend it or fetch the file anew")
     return dict(raw)
 
 
-def spread(items: Sequence[Item], limit: int | None, group: Callable[[Item], Hashable]) -> list[Item]:
-    """At most `limit` items, one of each group in turn, in their own order. For groups that are no answers."""
+def spread(items: Sequence[Item], limit: int | None, group: str) -> list[Item]:
+    """At most `limit` items, one of each group (a field's value) in turn, in their own order.
+
+    For groups that are no answers.
+    """
     if limit is None or limit >= len(items):
         return list(items)
-    places: dict[Hashable, list[int]] = {}
-    for i, item in enumerate(items):
-        places.setdefault(group(item), []).append(i)
-    turns = sorted((turn, i) for own in places.values() for turn, i in enumerate(own))
+    turns = sorted((turn, i) for own in grouped(items, group).values() for turn, i in enumerate(own))
     return _part(items, [i for _, i in turns[:limit]])
 
 
@@ -140,10 +149,24 @@ def _part(items: Sequence[Item], places: Sequence[int]) -> list[Item]:
     return [{**items[i], "whole": len(items)} for i in sorted(places)]
 
 
-def part_note(asked: Sequence[Item]) -> str:
+def grouped(items: Sequence[Item], field: str) -> dict[Any, list[int]]:
+    """Places of items by the value of a field, in order."""
+    groups: dict[Any, list[int]] = {}
+    for i, item in enumerate(items):
+        groups.setdefault(item[field], []).append(i)
+    return groups
+
+
+def part_note(items: Sequence[Item]) -> str:
     """'40 of 520 items' where a limit took a part, else ''."""
-    whole = asked[0].get("whole") if asked else None
-    return f"{len(asked)} of {whole} items" if whole else ""
+    whole = items[0].get("whole") if items else None
+    return f"{len(items)} of {whole} items" if whole else ""
+
+
+def cut_note(answers: Sequence[Mapping[str, Any]]) -> str:
+    """How many prompts were longer than the model reads."""
+    cut = sum(bool(answer["cut"]) for answer in answers)
+    return f"{cut} of {len(answers)} prompts cut to the model's length" if cut else ""
 
 
 def notes(*texts: str) -> str:
@@ -158,21 +181,22 @@ def constant(truths: Sequence[Hashable]) -> float:
 
 def rated(values: Iterable[float | None], judge: str, note: str = "") -> Score:
     """The mean of ratings, with Student's interval over the items; None are unrated."""
-    every = list(values)
+    every = tuple(values)
     known = [value for value in every if value is not None]
     if not known:
-        return Score(None, 0, len(every), judge=judge, note=note)
+        return Score(None, 0, len(every), judge=judge, note=note, values=every)
     value, low, high = interval(known)
-    return Score(value, len(known), len(every) - len(known), low, high, judge, note)
+    return Score(value, len(known), len(every) - len(known), low, high, judge, note, values=every)
 
 
 def share(passed: Iterable[bool], note: str = "", chance: float | None = None, judge: str = NO_JUDGE) -> Score:
     """The share of true values, with Wilson's interval."""
-    every = [bool(value) for value in passed]
+    every = tuple(float(bool(value)) for value in passed)
     if not every:
         return Score(None, 0, judge=judge, note=note, chance=chance)
-    low, high = wilson(sum(every), len(every))
-    return Score(sum(every) / len(every), len(every), 0, low, high, judge, note, chance)
+    right = int(sum(every))
+    low, high = wilson(right, len(every))
+    return Score(right / len(every), len(every), 0, low, high, judge, note, chance, every)
 
 
 def too_long(subject: Subject, prompts: Sequence[str]) -> list[bool]:
@@ -182,12 +206,6 @@ def too_long(subject: Subject, prompts: Sequence[str]) -> list[bool]:
     positions = getattr(subject.loaded.model.config, "max_position_embeddings", None)
     room = positions - subject.evaluation.max_new_tokens if positions else float("inf")
     return [len(encode_prompt(subject.loaded.tokenizer, prompt)) > room for prompt in prompts]
-
-
-def cut_note(answers: Sequence[Mapping[str, Any]]) -> str:
-    """How many prompts were longer than the model reads."""
-    cut = sum(bool(answer["cut"]) for answer in answers)
-    return f"{cut} of {len(answers)} prompts cut to the model's length" if cut else ""
 
 
 def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None, strip: bool = True) -> list[str]:

@@ -7,57 +7,66 @@ a model chose.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...common.errors import FedkitError
-from ...training.prompts import get_template
-from .base import Benchmark, Item, Place, Score, Subject, cut_note, notes, part_note, share, spread
-from .close_ended import grouped
-from .harness import load_task, run_tasks
-
-if TYPE_CHECKING:
-    from ...data.sources import Located
-    from ..judges.judge import Judge
+from ...common.files import read_json
+from ...data.place import Located
+from ...data.readers import read_file
+from ...data.sources import RawSource, spellings
+from .base import Item, Pool, spread
+from .harness import chosen, close_ended
 
 SUBSETS = ("helpful", "honest", "harmless", "other")
-# A dataset of the Hub with a script, which the library datasets no longer runs: its files are BIG-bench's own.
-_HUB_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"hhh": tuple(f"data/{subset}/task.json" for subset in SUBSETS)}
+SOURCE = RawSource(
+    "hhh",
+    (*(f"hhh/{pattern}" for pattern in ("*/task.json", "*/*.parquet", "*.parquet")), *spellings("hhh", "test")),
+    fields=MappingProxyType({}),  # several schemas
+    hub="HuggingFaceH4/hhh_alignment",
+    split="test",
+    embedded=True,
+    licence="Apache-2.0 (BIG-bench)",
+    description="HHH (Askell et al. 2021) as BIG-bench has it: which answer is helpful, honest, harmless",
 )
+# A dataset of the Hub with a script, which the library datasets no longer runs: its files are BIG-bench's own.
+_HUB_FILES = tuple(f"data/{subset}/task.json" for subset in SUBSETS)
 _HEAD, _TAIL = re.compile(r"^\s*Q:\s*"), re.compile(r"(\n\s*choice:.*|\n\s*A:\s*)$", re.DOTALL)
 
 
-def choice_rows(name: str, place: Place) -> list[Item]:
-    """subset, question, options, answer (its number), of BIG-bench's files or of the schemas made from them."""
-    from ...data.sources import locate
+def examples(path: Path) -> list[Any]:
+    """The examples of a task in BIG-bench's form; `FedkitError` where the file has no such list."""
+    task = read_json(path)
+    listed = task.get("examples") if isinstance(task, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise FedkitError(f"{path} holds no list 'examples' of records; fetch it anew")
+    return listed
 
-    located = locate(name, data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
+
+def choice_rows(source: RawSource, pool: Pool) -> list[Item]:
+    """subset, question, options, answer (its number), of BIG-bench's files or of the schemas made from them."""
+    located = pool.place.locate(source)
     raw = _raw(located)
     if not raw:
-        raise FedkitError(f"{name} holds no question ({located.where}); fetch its files anew")
-    found = [_row(one) for one in raw]
-    bad = [number for number, one in enumerate(found, 1) if one is None]
+        raise FedkitError(f"{source.name} holds no question ({located.where}); fetch its files anew")
+    rows = [_row(one) for one in raw]
+    bad = [number for number, one in enumerate(rows, 1) if one is None]
     if bad:
         raise FedkitError(
-            f"record {bad[0]} of {name} has no question with one right answer among its options ({len(bad)} of"
-            f" {len(found)} records have none); fetch the file anew"
+            f"record {bad[0]} of {source.name} has no question with one right answer among its options ({len(bad)} of"
+            f" {len(rows)} records have none); fetch the file anew"
         )
-    return [one for one in found if one is not None]
+    return [one for one in rows if one is not None]
 
 
 def _raw(located: Located) -> list[Any]:
-    from ...data.sources import raw_records
-
     files = located.files
-    if located.kind == "hub" and located.source.name in _HUB_FILES:
-        files = tuple(_fetched(located.source.hub, path) for path in _HUB_FILES[located.source.name])
-    return [row for path in files for row in _file(path)] if files else list(raw_records(located))
+    if located.kind == "hub" and located.source is SOURCE:
+        files = tuple(_fetched(SOURCE.hub, path) for path in _HUB_FILES)
+    return [row for path in files for row in _file(path)] if files else list(located.records())
 
 
 def _fetched(repository: str, path: str) -> Path:
@@ -76,16 +85,9 @@ def _fetched(repository: str, path: str) -> Path:
 
 def _file(path: Path) -> list[Any]:
     """Records of one file; the folder of a BIG-bench task or of a Hub configuration names the subset."""
-    from ...data.readers import read_file
-
     subset = {"subset": path.parent.name} if path.parent.name in SUBSETS else {}
-    if path.name != "task.json":
-        return [{**subset, **row} if isinstance(row, Mapping) else row for row in read_file(path)]
-    try:
-        examples = json.loads(path.read_text(encoding="utf-8"))["examples"]
-        return [{**example, **subset} for example in examples]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FedkitError(f"{path} holds no list 'examples' ({error}); fetch it anew") from None
+    rows = examples(path) if path.name == "task.json" else read_file(path)
+    return [{**subset, **row} if isinstance(row, Mapping) else row for row in rows]
 
 
 def _row(raw: Any) -> Item | None:
@@ -112,33 +114,19 @@ def _row(raw: Any) -> Item | None:
     }
 
 
-def items(place: Place, dataset: str) -> list[Item]:
-    """The pairs, all subsets."""
-    return spread(choice_rows("hhh", place), place.limit, lambda item: item["subset"])
+def guessing(some: list[Item]) -> float:
+    """One of so many options."""
+    return sum(1 / len(item["options"]) for item in some) / len(some)
 
 
-def answer(name: str, subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    form = get_template(subject.template)
-    docs = [
-        {"prompt": form.prompt(item["question"]), "options": item["options"], "answer": item["answer"]}
-        for item in asked
-    ]
-    return run_tasks(subject, [(load_task("choice", task=name), {"test": docs})])[name]
-
-
-def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
-    """`acc`, and `<subset>` where there are several; chance is one of so many options."""
-    note = notes(part_note(asked), cut_note(answers))
-    found = {"acc": share((a["acc"] for a in answers), note, _guessing(asked))}
-    for name, places in grouped(asked, "subset").items():
-        if name:
-            own = [asked[i] for i in places]
-            found[name] = share((answers[i]["acc"] for i in places), note, _guessing(own))
-    return found
-
-
-def _guessing(asked: Sequence[Item]) -> float:
-    return sum(1 / len(item["options"]) for item in asked) / len(asked)
-
-
-HHH = Benchmark("hhh", "HHH", ("hhh",), items, partial(answer, "hhh"), score, judged=False)
+HHH = close_ended(
+    "hhh",
+    "HHH",
+    (SOURCE,),
+    lambda pool, dataset: spread(choice_rows(SOURCE, pool), pool.limit, "subset"),
+    chosen(doc_to_text="{{prompt}}", doc_to_choice="{{options}}", doc_to_target="answer", target_delimiter=""),
+    framed="question",
+    group="subset",
+    chance=guessing,
+)
+BENCHMARKS = (HHH,)

@@ -8,37 +8,46 @@ near to InstructEval's, not its own.
 
 from __future__ import annotations
 
-import csv
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
 from ...common.errors import FedkitError
 from ...common.seeds import generator
-from .base import (
-    Benchmark,
-    Item,
-    Place,
-    Score,
-    Subject,
-    checked,
-    cut_note,
-    notes,
-    part_note,
-    rated,
-    records,
-    sample,
-    share,
-)
+from ...data.readers import read_csv
+from ...data.sources import RawSource, spellings
+from .base import NO_JUDGE, Item, Pool, Score, cut_note, notes, part_note, rated, sample, share
 from .choices import choice_rows
-from .harness import load_task, run_tasks
+from .harness import close_ended, written
 
-if TYPE_CHECKING:
-    from ..judges.judge import Judge
-
+DROP_SOURCE = RawSource(
+    "drop",
+    (*spellings("drop", "validation"), "drop/*.parquet"),
+    fields=MappingProxyType({"passage": str, "question": str, "answer": dict}),
+    hub="EleutherAI/drop",
+    split="validation",
+    embedded=True,
+    licence="CC BY-SA 4.0",
+    description="DROP (Dua et al. 2019): questions whose answer takes counting or sums over a passage",
+)
+CRASS_SOURCE = RawSource(
+    "crass",
+    ("crass/CRASS_FTM_main_data_set.csv", "crass/task.json", *spellings("crass", "test"), "crass/*.parquet"),
+    fields=MappingProxyType({}),  # several schemas; `choices` checks
+    hub="hails/bigbench",  # BIG-bench's part of it
+    hub_config="crass_ai_zero_shot",
+    split="default",
+    embedded=True,
+    licence="Apache-2.0",
+    description="CRASS (Frohberg and Binder 2022), 274 questions: what would have happened otherwise",
+)
 SHOTS = 3
+TASK = written(num_fewshot=SHOTS, doc_to_text="{{question}}\nAnswer:", doc_to_target="{{target}}", until=["\n"], most=8)
 _CSV = "CRASS_FTM_main_data_set.csv"
 _CSV_COLUMNS = (2, 3, slice(4, 8))  # premise, question, options; the first option is the right one
 _WORKED = (
@@ -60,35 +69,29 @@ _WORKED = (
 )
 
 
-def _answers(name: str, subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    docs = [{"question": item["question"], "target": item["target"]} for item in asked]
-    return run_tasks(subject, [(load_task("prefix", task=name), {"test": docs, "dev": asked[0]["shots"]})])[name]
+def _begins(item: Item, answer: Mapping[str, Any]) -> bool:
+    return answer["said"].startswith(item["target"])
 
 
-def _right(asked: Sequence[Item], answers: Sequence[Any]) -> list[bool]:
-    return [answer["said"].startswith(item["target"]) for item, answer in zip(asked, answers, strict=True)]
-
-
-def _constant(asked: Sequence[Item]) -> tuple[str, float]:
+def _constant(items: Sequence[Item]) -> tuple[str, float]:
     """The best constant answer among the references, and its score: '12' begins with '1' and with '12'."""
-    counts = Counter(item["target"] for item in asked)
+    counts = Counter(item["target"] for item in items)
     prefixes = {said: sum(counts[said[:n]] for n in range(1, len(said) + 1)) for said in counts}
     best = max(prefixes, key=lambda said: prefixes[said])
-    return best, prefixes[best] / len(asked)
+    return best, prefixes[best] / len(items)
 
 
 # --- DROP
 
 
-def drop_items(place: Place, dataset: str) -> list[Item]:
+def drop_items(pool: Pool, dataset: str) -> list[Item]:
     """question (with its passage before it), target, shots: three other questions about other passages."""
     from lm_eval.tasks.drop.utils import get_answers
 
-    rows = [checked(raw, n, "drop") for n, raw in enumerate(records("drop", place), 1)]
     single = []
-    for row in rows:
-        found = {span.strip() for answer in get_answers(row) for span in answer}
-        if len(found) == 1 and (target := found.pop()):
+    for row in pool.records(DROP_SOURCE):
+        given = {span.strip() for answer in get_answers(row) for span in answer}
+        if len(given) == 1 and (target := given.pop()):
             single.append((row["passage"], f"{row['passage'].strip()} {row['question'].strip()}", target))
     if len(single) <= SHOTS:
         raise FedkitError(f"drop has {len(single)} questions with one answer; {SHOTS} are worked examples, so add more")
@@ -96,22 +99,17 @@ def drop_items(place: Place, dataset: str) -> list[Item]:
     shots = [{"question": question, "target": target} for _, question, target in worked]
     shown = {passage for passage, _, _ in worked}
     left = [{"question": q, "target": t, "shots": shots} for passage, q, t in single if passage not in shown]
-    return sample(left, place.limit, "drop")
+    return sample(left, pool.limit, "drop")
 
 
-def drop_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    return _answers("drop", subject, asked)
-
-
-def drop_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+def drop_score(items: Sequence[Item], answers: Sequence[Any]) -> dict[str, Score]:
     """`acc`: answers that begin with the reference; `f1`: DROP's own, of bags of words, by lm-eval's function."""
-    from dataclasses import replace
-
-    note = notes(part_note(asked), cut_note(answers))
-    best, chance = _constant(asked)
-    f1 = rated((_f1(a["said"], i["target"]) for a, i in zip(answers, asked, strict=True)), "none", note)
-    of_best = sum(_f1(best, item["target"]) for item in asked) / len(asked)
-    return {"acc": share(_right(asked, answers), note, chance), "f1": replace(f1, chance=of_best)}
+    note = notes(part_note(items), cut_note(answers))
+    best, chance = _constant(items)
+    pairs = list(zip(items, answers, strict=True))
+    f1 = rated((_f1(answer["said"], item["target"]) for item, answer in pairs), NO_JUDGE, note)
+    of_best = sum(_f1(best, item["target"]) for item in items) / len(items)
+    return {"acc": share((_begins(*pair) for pair in pairs), note, chance), "f1": replace(f1, chance=of_best)}
 
 
 def _f1(said: str, target: str) -> float:
@@ -130,53 +128,40 @@ def lettered(question: str, options: Sequence[str], right: int) -> dict[str, str
     return {"question": "\n".join([question, *lines]), "target": letters[right]}
 
 
-def crass_items(place: Place, dataset: str) -> list[Item]:
+def crass_items(pool: Pool, dataset: str) -> list[Item]:
     """question (with lettered options, shuffled), target (a letter), shots."""
     shots = [lettered(question, options, right) for question, options, right in _WORKED]
-    found = []
-    for number, row in enumerate(_crass_rows(place)):
+    items = []
+    for number, row in enumerate(_crass_rows(pool)):
         order = generator(0, "crass options", round=number).permutation(len(row["options"])).tolist()
         options = [row["options"][i] for i in order]
-        found.append({**lettered(row["question"], options, order.index(row["answer"])), "shots": shots})
-    return sample(found, place.limit, "crass")
+        items.append({**lettered(row["question"], options, order.index(row["answer"])), "shots": shots})
+    return sample(items, pool.limit, "crass")
 
 
-def _crass_rows(place: Place) -> list[Mapping[str, Any]]:
-    from ...data.sources import locate
-
-    located = locate("crass", data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
-    if not any(path.name == _CSV for path in located.files):
-        return choice_rows("crass", place)
-    return [row for path in located.files for row in _crass_file(path)]
+def _crass_rows(pool: Pool) -> list[Item]:
+    files = pool.place.locate(CRASS_SOURCE).files
+    if not any(path.name == _CSV for path in files):
+        return choice_rows(CRASS_SOURCE, pool)
+    return [row for path in files for row in _publishers(path)]
 
 
-def _crass_file(path: Path) -> list[Mapping[str, Any]]:
+def _publishers(path: Path) -> list[Item]:
     """The publisher's table: `;` between columns, a premise, a question, and options of which the first is right."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in csv.reader(file, delimiter=";") if line][1:]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FedkitError(f"{path} cannot be read ({error}); mend the file or fetch it anew") from error
-    found = []
+    rows = []
     premise, question, options = _CSV_COLUMNS
+    lines = islice(read_csv(path, names=[str(i) for i in range(99)], delimiter=";"), 1, None)  # the header first
     for number, line in enumerate(lines, 1):
-        cells = [cell.strip() for cell in line]
+        cells = [(cell or "").strip() for cell in line.values()]
         given = [cell for cell in cells[options] if cell]
         if len(given) < 2 or not cells[premise] or not cells[question]:
             raise FedkitError(f"{path}, question {number}: no premise, question and two options; fetch it anew")
-        found.append({"question": f"{cells[premise]} {cells[question]}", "options": given, "answer": 0})
-    return found
+        rows.append({"question": f"{cells[premise]} {cells[question]}", "options": given, "answer": 0})
+    return rows
 
 
-def crass_answer(subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    return _answers("crass", subject, asked)
-
-
-def crass_score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
-    """`acc`: answers that begin with the right letter; chance is the best letter for all."""
-    note = notes(part_note(asked), cut_note(answers))
-    return {"acc": share(_right(asked, answers), note, _constant(asked)[1])}
-
-
-DROP = Benchmark("drop", "DROP", ("drop",), drop_items, drop_answer, drop_score, judged=False)
-CRASS = Benchmark("crass", "CRASS", ("crass",), crass_items, crass_answer, crass_score, judged=False)
+DROP = close_ended("drop", "DROP", (DROP_SOURCE,), drop_items, TASK, score=drop_score)
+CRASS = close_ended(
+    "crass", "CRASS", (CRASS_SOURCE,), crass_items, TASK, right=_begins, chance=lambda items: _constant(items)[1]
+)
+BENCHMARKS = (DROP, CRASS)

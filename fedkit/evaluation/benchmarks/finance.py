@@ -8,23 +8,66 @@ how Table 4's F1 can lie so near to its accuracy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...common.errors import FedkitError
-from ...training.prompts import get_template
-from .base import Benchmark, Item, Place, Score, Subject, constant, cut_note, notes, part_note, sample, share
-from .harness import load_task, run_tasks
+from ...data.datasets.fingpt import TFNS
+from ...data.place import Located
+from ...data.readers import read_file
+from ...data.sources import RawSource, spellings
+from .base import Benchmark, Item, Pool, Score, constant, cut_note, notes, part_note, sample, share
+from .harness import close_ended, written
 
-if TYPE_CHECKING:
-    from ...data.sources import Located
-    from ..judges.judge import Judge
+FPB = RawSource(
+    "fpb",
+    ("fpb/Sentences_50Agree.txt", *spellings("fpb", "test"), *spellings("fpb", "train"), "fpb/*.parquet"),
+    fields=MappingProxyType({}),
+    # A dataset with a script, which datasets 4 and later no longer runs: give the file in its archive.
+    hub="takala/financial_phrasebank",
+    hub_config="sentences_50agree",
+    embedded=True,
+    licence="CC BY-NC-SA 3.0",
+    description="Financial PhraseBank (Malo et al. 2014): 4,846 sentences of news; a quarter is the test",
+)
+FIQA_SA = RawSource(
+    "fiqa_sa",
+    tuple(f"fiqa_sa/{end}" for end in ("data/*.parquet", "*.parquet", "*.jsonl*", "*.json", "*.json.gz", "*.csv*")),
+    fields=MappingProxyType({}),
+    hub="pauri32/fiqa-2018",
+    split="train+validation+test",
+    embedded=True,
+    licence="MIT, by the Hub copy's card",
+    description="FiQA-SA (Maia et al. 2018): headlines and posts with a score from -1 to 1; 22.6 % are the test",
+)
+NWGI = RawSource(
+    "nwgi",
+    (*spellings("nwgi", "test"), "nwgi/*.parquet"),
+    fields=MappingProxyType({}),
+    hub="oliverwang15/news_with_gpt_instructions",
+    split="test",
+    embedded=True,
+    licence="none stated",
+    description="NWGI (Yang et al. 2023): news with sentiment labels made by a GPT model",
+)
+# TFNS as a benchmark has a form in the embedded world, where FinGPT's own test set does not read it.
+TFNS_BENCHMARK = replace(TFNS, name="tfns_benchmark", embedded=True)
 
+# The label is written by the model; accuracy and F1 are taken from all that it wrote, as in OpenFedLLM's scripts,
+# which let it write on to 512 tokens with the prompt.
+TASK = written(
+    doc_to_text="{{prompt}}",
+    doc_to_target="{{label}}",
+    target_delimiter="",
+    until=[],
+    most=64,
+    metric={"ignore_case": True, "ignore_punctuation": True},
+)
 LABELS = ("negative", "neutral", "positive")
 _ASK = "What is the sentiment of this {what}? Please choose an answer from {{negative/neutral/positive}}."
 _ASK_FPB = "What is the sentiment of this {what}? Please choose only one answer from {{/negative/neutral/positive}}."
@@ -84,7 +127,7 @@ def _by_format(raw: Mapping[str, Any]) -> str:
 class Form:
     """One of the four: where its records are, how they are asked and labelled, and which of them are the test."""
 
-    source: str
+    source: RawSource
     gold: Callable[[Mapping[str, Any]], str | None] = _named
     what: Callable[[Mapping[str, Any]], str] = _news
     ask: str = _ASK
@@ -94,10 +137,10 @@ class Form:
 
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
-        "fpb": Form("fpb", partial(_numbered, LABELS), _news, _ASK_FPB, "negative", 0.25),
-        "fiqa_sa": Form("fiqa_sa", _graded, _by_format, split=0.226),
-        "tfns": Form("tfns_benchmark", partial(_numbered, ("negative", "positive", "neutral")), _tweet),
-        "nwgi": Form("nwgi"),
+        "fpb": Form(FPB, partial(_numbered, LABELS), _news, _ASK_FPB, "negative", 0.25),
+        "fiqa_sa": Form(FIQA_SA, _graded, _by_format, split=0.226),
+        "tfns": Form(TFNS_BENCHMARK, partial(_numbered, ("negative", "positive", "neutral")), _tweet),
+        "nwgi": Form(NWGI),
     }
 )
 
@@ -110,34 +153,36 @@ def row(form: Form, raw: Any) -> tuple[str, str] | None:
     return (text, label) if isinstance(text, str) and text.strip() and label else None
 
 
-def items(name: str, place: Place, dataset: str) -> list[Item]:
+def items(name: str, pool: Pool, dataset: str) -> list[Item]:
     """instruction and label; `FedkitError` counts the records that have no text or label."""
     form = FORMS[name]
-    raw, note = _records(form, place)
+    raw, note = _records(form, pool)
     rows = [row(form, one) for one in raw]
     bad = [number for number, one in enumerate(rows, 1) if one is None]
     if bad:
         raise FedkitError(
-            f"record {bad[0]} of {form.source} has no text with a sentiment label ({len(bad)} of {len(rows)} records"
-            " have none); fetch the file anew"
+            f"record {bad[0]} of {form.source.name} has no text with a sentiment label ({len(bad)} of {len(rows)} "
+            "records have none); fetch the file anew"
         )
-    found = [
-        {"instruction": f"{form.ask.format(what=form.what(one))} {both[0]}", "label": both[1], **note}
-        for one, both in zip(raw, rows, strict=True)
-        if both
+    both = [
+        {
+            "instruction": f"{form.ask.format(what=form.what(one))} {text_and_label[0]}",
+            "label": text_and_label[1],
+            **note,
+        }
+        for one, text_and_label in zip(raw, rows, strict=True)
+        if text_and_label
     ]
-    return sample(found, place.limit, name)
+    return sample(both, pool.limit, name)
 
 
-def _records(form: Form, place: Place) -> tuple[list[Any], dict[str, str]]:
+def _records(form: Form, pool: Pool) -> tuple[list[Any], dict[str, str]]:
     """The test records, and a note where they are another test than OpenFedLLM's."""
-    from ...data.sources import locate, raw_records
-
-    located = locate(form.source, data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
+    located = pool.place.locate(form.source)
     if form.split is None or located.kind == "embedded":
-        return list(raw_records(located)), {}
+        return list(located.records()), {}
     if located.files and all("test" in path.name.lower() for path in located.files):
-        return list(raw_records(located)), {"note": "the file's own test items, not those that OpenFedLLM draws"}
+        return list(located.records()), {"note": "the file's own test items, not those that OpenFedLLM draws"}
     raw = _joined(located)
     return [raw[i] for i in drawn(len(raw), form.split)], {}
 
@@ -151,17 +196,12 @@ def drawn(count: int, share: float) -> list[int]:
 
 def _joined(located: Located) -> list[Any]:
     """All records, files in the order train, validation, test, as OpenFedLLM joins the splits."""
-    from ...data.readers import read_file
-    from ...data.sources import raw_records
-
     if not located.files:
-        return list(raw_records(located))
+        return list(located.records())
     order = ("train", "val", "test")
     rank = {path: next((i for i, part in enumerate(order) if part in path.name.lower()), 0) for path in located.files}
-    found: list[Any] = []
-    for path in sorted(located.files, key=lambda path: (rank[path], path)):
-        found += _phrase_bank(path) if path.suffix == ".txt" else read_file(path)
-    return found
+    files = sorted(located.files, key=lambda path: (rank[path], path))
+    return [row for path in files for row in (_phrase_bank(path) if path.suffix == ".txt" else read_file(path))]
 
 
 def _phrase_bank(path: Path) -> list[dict[str, str]]:
@@ -174,21 +214,15 @@ def _phrase_bank(path: Path) -> list[dict[str, str]]:
     return [{"sentence": text, "label": label} for text, _, label in parts]
 
 
-def answer(name: str, subject: Subject, asked: Sequence[Item]) -> list[dict[str, Any]]:
-    form = get_template(subject.template)
-    docs = [{"prompt": form.prompt(item["instruction"]), "label": item["label"]} for item in asked]
-    return run_tasks(subject, [(load_task("sentiment", task=name), {"test": docs})])[name]
-
-
-def score(name: str, asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+def score(name: str, items: Sequence[Item], answers: Sequence[Any]) -> dict[str, Score]:
     """`acc`, `f1` (weighted by class, its interval by a bootstrap over items), and `named`: answers with any label.
 
     Chance is the most frequent label for all.
     """
-    truth, said = [item["label"] for item in asked], [read_label(a["said"], FORMS[name].first) for a in answers]
+    truth, said = [item["label"] for item in items], [read_label(a["said"], FORMS[name].first) for a in answers]
     named = [any(label in answer["said"].lower() for label in LABELS) for answer in answers]
-    own = asked[0].get("note", "") if asked else ""
-    note = notes(part_note(asked), own, cut_note(answers), f"{named.count(False)} answers name no label")
+    own = items[0].get("note", "") if items else ""
+    note = notes(part_note(items), own, cut_note(answers), f"{named.count(False)} answers name no label")
     seen = counts(truth, said)
     low, high = bootstrap_f1(seen)
     best = counts(truth, [max(LABELS, key=truth.count)] * len(truth))
@@ -201,9 +235,9 @@ def score(name: str, asked: Sequence[Item], answers: Sequence[Any], judge: Judge
 
 def counts(truth: Sequence[str], said: Sequence[str]) -> np.ndarray:
     """How often each label was given for each: (3, 3), rows the truth."""
-    found = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
-    np.add.at(found, ([LABELS.index(x) for x in truth], [LABELS.index(x) for x in said]), 1)
-    return found
+    table = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    np.add.at(table, ([LABELS.index(x) for x in truth], [LABELS.index(x) for x in said]), 1)
+    return table
 
 
 def weighted_f1(seen: np.ndarray) -> np.ndarray:
@@ -224,17 +258,20 @@ def bootstrap_f1(seen: np.ndarray) -> tuple[float, float]:
 
 
 def _benchmark(name: str, title: str) -> Benchmark:
-    sources = (FORMS[name].source,)
-    return Benchmark(
-        name, title, sources, partial(items, name), partial(answer, name), partial(score, name), judged=False
+    return close_ended(
+        name,
+        title,
+        (FORMS[name].source,),
+        partial(items, name),
+        TASK,
+        framed="instruction",
+        score=partial(score, name),
     )
 
 
-FINANCE: Mapping[str, Benchmark] = MappingProxyType(
-    {
-        "fpb": _benchmark("fpb", "FPB"),
-        "fiqa_sa": _benchmark("fiqa_sa", "FiQA-SA"),
-        "tfns": _benchmark("tfns", "TFNS"),
-        "nwgi": _benchmark("nwgi", "NWGI"),
-    }
+BENCHMARKS = (
+    _benchmark("fpb", "FPB"),
+    _benchmark("fiqa_sa", "FiQA-SA"),
+    _benchmark("tfns", "TFNS"),
+    _benchmark("nwgi", "NWGI"),
 )

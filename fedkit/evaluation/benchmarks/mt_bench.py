@@ -7,16 +7,37 @@ against reference answers, where there are any; the offline judge can rate only 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
-from .base import Benchmark, Item, Place, Score, Subject, ask, notes, part_note, rated, records, spread
+from ...data.readers import read_file
+from ...data.sources import RawSource, spellings
+from ..judges.judge import JudgeItem, without_reference
+from .base import Benchmark, Item, Pool, Score, Subject, ask, grouped, notes, part_note, rated, spread
 
 if TYPE_CHECKING:
     from ..judges.judge import Judge
 
+SOURCE = RawSource(
+    "mt_bench",
+    ("mt_bench/question.jsonl", *spellings("mt_bench", "questions")),
+    fields=MappingProxyType({}),  # question_id and turns, or on the Hub prompt_id and prompt; checked below
+    hub="HuggingFaceH4/mt_bench_prompts",
+    embedded=True,
+    licence="Apache-2.0",
+    description="MT-Bench (Zheng et al. 2023): 80 questions of two turns in 8 categories",
+)
+REFERENCE = RawSource(
+    "mt_bench_reference",
+    ("mt_bench/reference_answer/gpt-4.jsonl",),
+    fields=MappingProxyType({"choices": list}),
+    licence="Apache-2.0",
+    description="GPT-4's answers to MT-Bench's 30 questions of math, reasoning and coding (in lm-sys/FastChat on "
+    "GitHub, fastchat/llm_judge/data); without this file the questions' own notes stand in, and a row says so",
+)
+WITH_REFERENCE = frozenset(("math", "reasoning", "coding"))  # categories that MT-Bench grades against a reference
 # Of sampling, as MT-Bench sets them (settings, evaluation). A profile whose temperature is 0 is greedy everywhere.
 TEMPERATURES: Mapping[str, float] = MappingProxyType(
     {
@@ -34,44 +55,52 @@ OTHER = 0.7  # a category that is not MT-Bench's
 TURNS = 2
 
 
-def question_items(name: str, place: Place, turns: int) -> list[Item]:
+def question_items(source: RawSource, pool: Pool, turns: int) -> list[Item]:
     """Questions with `id`, `category`, `turns` and `reference` (a text a turn, or none), from any of the schemas.
 
     Upstream has question_id and turns, the Hub's copy prompt_id and prompt. `FedkitError` for any other record.
     """
-    found = []
-    for number, raw in enumerate(records(name, place), 1):
-        raw = raw if isinstance(raw, Mapping) else {}
-        asked = raw.get("turns") or raw.get("prompt")
+    items = []
+    for number, raw in enumerate(pool.place.records(source), 1):
+        raw, where = raw if isinstance(raw, Mapping) else {}, f"record {number} of {source.name}"
+        texts = raw.get("turns") or raw.get("prompt")
         key = raw.get("question_id", raw.get("prompt_id"))
-        if not isinstance(asked, list) or len(asked) != turns or not all(isinstance(t, str) and t for t in asked):
-            raise FedkitError(f"record {number} of {name} has no list of {turns} texts in 'turns'; fetch the file anew")
+        if not isinstance(texts, list) or len(texts) != turns or not all(isinstance(t, str) and t for t in texts):
+            raise FedkitError(f"{where} has no list of {turns} texts in 'turns'; fetch the file anew")
         if key is None:
-            raise FedkitError(f"record {number} of {name} has no question_id; fetch the file anew")
+            raise FedkitError(f"{where} has no question_id; fetch the file anew")
         reference = [str(text or "") for text in raw.get("reference") or ()]
-        category = str(raw.get("category", ""))
-        found.append({"id": key, "category": category, "turns": asked, "reference": reference})
-    return spread(found, place.limit, lambda item: item["category"])
+        items.append({"id": key, "category": str(raw.get("category", "")), "turns": texts, "reference": reference})
+    return spread(items, pool.limit, "category")
 
 
-def items(place: Place, dataset: str) -> list[Item]:
+def items(pool: Pool, dataset: str) -> list[Item]:
     """The questions; GPT-4's reference answers take the place of the file's own notes (`noted`: the notes stay).
 
     They are read where the data folder holds both: answers alone belong to other questions than the embedded ones.
     """
-    from ...data.sources import find_files, get_source, locate
-    from ..judges import read_references
-
-    found = question_items("mt_bench", place, TURNS)
-    asked = locate("mt_bench", data_dir=place.data_dir, offline=place.offline, embedded=place.profile.embedded)
-    local = place.data_dir is not None and asked.kind == "local"
-    files = find_files(get_source("mt_bench_reference"), place.data_dir) if local and place.data_dir else ()
+    questions = question_items(SOURCE, pool, TURNS)
+    kind = pool.place.locate(SOURCE).kind
+    files = pool.place.files(REFERENCE) if kind == "local" else ()
     known = read_references(files[0]) if files else {}
-    real = asked.kind != "embedded"  # the embedded world's references are whole answers
+    real = kind != "embedded"  # the embedded world's references are whole answers
     return [
         {**item, "reference": known.get(item["id"]) or item["reference"], "noted": real and item["id"] not in known}
-        for item in found
+        for item in questions
     ]
+
+
+def read_references(path: Path) -> dict[Any, list[str]]:
+    """Reference answers by question_id from MT-Bench's `reference_answer/<model>.jsonl`, one text a turn."""
+    answers = {}
+    for number, record in enumerate(read_file(path), 1):
+        try:
+            answers[record["question_id"]] = [str(turn) for turn in record["choices"][0]["turns"]]
+        except (KeyError, IndexError, TypeError):
+            raise FedkitError(
+                f"line {number} of {path} has no question_id or choices[0].turns; fetch MT-Bench's answers anew"
+            ) from None
+    return answers
 
 
 def temperature(category: str, subject: Subject) -> float:
@@ -79,17 +108,17 @@ def temperature(category: str, subject: Subject) -> float:
     return TEMPERATURES.get(category, OTHER) if subject.evaluation.temperature > 0 else 0.0
 
 
-def answer(subject: Subject, asked: Sequence[Item]) -> list[list[str]]:
+def answer(subject: Subject, some: Sequence[Item]) -> list[list[str]]:
     """Two answers a question; the second prompt holds the first turn and the model's own answer to it."""
     from ...training.prompts_chat import conversation_prompt
 
     end = subject.loaded.tokenizer.eos_token
-    chats: list[list[dict[str, str]]] = [[] for _ in asked]
+    chats: list[list[dict[str, str]]] = [[] for _ in some]
     for turn in range(TURNS):
-        for chat, item in zip(chats, asked, strict=True):
+        for chat, item in zip(chats, some, strict=True):
             chat.append({"role": "user", "content": item["turns"][turn]})
         prompts = [conversation_prompt(subject.template, chat, end=end) for chat in chats]
-        heat = [temperature(item["category"], subject) for item in asked]
+        heat = [temperature(item["category"], subject) for item in some]
         for level in sorted(set(heat)):
             places = [i for i, own in enumerate(heat) if own == level]
             for i, text in zip(places, ask(subject, [prompts[i] for i in places], temperature=level), strict=True):
@@ -97,38 +126,49 @@ def answer(subject: Subject, asked: Sequence[Item]) -> list[list[str]]:
     return [[turn["content"] for turn in chat if turn["role"] == "assistant"] for chat in chats]
 
 
-def judge_items(asked: Sequence[Item], answers: Sequence[Sequence[str]]) -> list[Any]:
-    """Two judge's items a question, references with all that have them (only the offline judge reads them all)."""
-    from ..judges import mt_bench_items
+def judge_items(some: Sequence[Item], answers: Sequence[Sequence[str]]) -> list[JudgeItem]:
+    """Two items a question for the judge, `<id>-1` and `-2`, as MT-Bench's single-answer grading asks for them.
 
-    questions = [{"question_id": i["id"], "category": i["category"], "turns": i["turns"]} for i in asked]
-    references = {item["id"]: item["reference"] for item in asked}
-    given = {item["id"]: texts for item, texts in zip(asked, answers, strict=True)}
-    made = mt_bench_items(questions, given, references)
-    whole = [tuple(references[item["id"]][:turn]) for item in asked for turn in range(1, TURNS + 1)]
-    return [one if one.references else replace(one, references=known) for one, known in zip(made, whole, strict=True)]
+    Math, reasoning and coding are graded against their reference, and like the others where a turn has none or a blank
+    one. Every item has the references that there are, since the offline judge, which reads no prompt, needs them.
+    `FedkitError` for a question without two answers, or with one reference of two.
+    """
+    graded = []
+    for item, given in zip(some, answers, strict=True):
+        number, texts, reference = item["id"], tuple(item["turns"]), tuple(item["reference"])
+        if len(given) != TURNS or len(texts) != TURNS:
+            raise FedkitError(f"MT-Bench question {number} has {len(given)} answers for {len(texts)} turns; give two")
+        if item["category"] in WITH_REFERENCE and len(reference) not in (0, TURNS):
+            raise FedkitError(
+                f"MT-Bench question {number} ({item['category']}) has {len(reference)} reference answers; "
+                "give both, e.g. from reference_answer/gpt-4.jsonl, or none"
+            )
+        for turn in range(1, TURNS + 1):
+            shown = reference[:turn]
+            against = bool(shown) and item["category"] in WITH_REFERENCE and all(text.strip() for text in shown)
+            prompt = ("single-math-v1" if against else "single-v1") + ("" if turn == 1 else "-multi-turn")
+            graded.append(JudgeItem(f"{number}-{turn}", prompt, texts[:turn], tuple(given)[:turn], shown))
+    return graded
 
 
-def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+def score(some: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`turn 1`, `turn 2`, and `<category>` over both turns."""
-    from ..judges import rate_all
-    from ..judges.items import WITH_REFERENCE, without_reference
-
-    made = judge_items(asked, answers)
-    values = rate_all(judge, made)
-    offline = getattr(judge, "needs_reference", False)  # misses a reference in every category, MT-Bench only in three
+    offline = judge.needs_reference  # misses a reference in every category, MT-Bench only in three
+    graded = judge_items(some, answers)
+    values = judge.rate_all(graded)
 
     def part(places: Sequence[int]) -> Score:
-        due = [i for i in places if offline or asked[i // TURNS]["category"] in WITH_REFERENCE]
-        bare = without_reference(judge, [made[i] for i in due], [values[i] for i in due])
-        noted = sum(asked[i // TURNS]["noted"] and made[i].prompt.startswith("single-math") for i in due)
+        due = [i for i in places if offline or some[i // TURNS]["category"] in WITH_REFERENCE]
+        bare = without_reference(judge, [graded[i] for i in due], [values[i] for i in due])
+        noted = sum(some[i // TURNS]["noted"] and graded[i].prompt.startswith("single-math") for i in due)
         by_notes = f"{noted} graded against the question file's own notes, not against GPT-4's answers"
-        return rated([values[i] for i in places], judge.name, notes(part_note(asked), bare, by_notes if noted else ""))
+        return rated([values[i] for i in places], judge.name, notes(part_note(some), bare, by_notes if noted else ""))
 
-    found = {f"turn {turn + 1}": part(range(turn, len(made), TURNS)) for turn in range(TURNS)}
-    for category in dict.fromkeys(item["category"] for item in asked):
-        found[category] = part([i for i in range(len(made)) if asked[i // TURNS]["category"] == category])
-    return found
+    parts = {f"turn {turn + 1}": part(range(turn, len(graded), TURNS)) for turn in range(TURNS)}
+    for category, places in grouped(some, "category").items():
+        parts[category] = part([TURNS * i + turn for i in places for turn in range(TURNS)])
+    return parts
 
 
-MT_BENCH = Benchmark("mt_bench", "MT-Bench", ("mt_bench", "mt_bench_reference"), items, answer, score)
+MT_BENCH = Benchmark("mt_bench", "MT-Bench", (SOURCE, REFERENCE), items, answer, score, judged=True)
+BENCHMARKS = (MT_BENCH,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import unknown
@@ -13,7 +13,7 @@ from .suites import Column, Suite
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..judges import JudgeReport
+    from ..judges.report import JudgeReport
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,29 @@ class Row:
         """Values by metric, those that have one: what `ResultsTable.add_series` takes."""
         import pandas as pd
 
-        found = {column.name: self.score(column.name).value for column in self.suite.columns}
-        return pd.Series({name: value for name, value in found.items() if value is not None}, dtype=float)
+        values = {column.name: self.score(column.name).value for column in self.suite.columns}
+        return pd.Series({name: value for name, value in values.items() if value is not None}, dtype=float)
+
+    def items_frame(self, benchmark: str, part: str | None = None) -> pd.DataFrame:
+        """One line an item of a benchmark: its fields (of Ref: id, language, instruction, reference), answer, score.
+
+        `part`: whose values `score` holds (e.g. "turn 1"), the first part over all items where None. `score` is missing
+        where an item is unrated. `attrs` hold the `judge`. `FedkitError` for what the row has not.
+        """
+        import pandas as pd
+
+        if benchmark not in self.items:
+            raise unknown(f"benchmark of suite {self.suite.name}", benchmark, self.items)
+        items, answers = self.items[benchmark], self.answers[benchmark]
+        parts = {name.partition("/")[2]: one for name, one in self.parts.items() if name.split("/")[0] == benchmark}
+        whole = {name: one for name, one in parts.items() if len(one.values) == len(items)}
+        name = next(iter(whole), "") if part is None else part
+        if name not in whole:
+            raise unknown(f"part of {benchmark} over all its items", part, whole)
+        frame = pd.DataFrame(items[: len(answers)]).drop(columns="whole", errors="ignore")
+        frame = frame.assign(answer=answers, score=pd.Series(whole[name].values, dtype="float64"))
+        frame.attrs.update(judge=whole[name].judge)
+        return frame
 
     def frame(self) -> pd.DataFrame:
         """One line a metric: value, low, high (95 %, over items), items, unrated, chance, judge, note."""
@@ -100,13 +121,6 @@ def _combined(column: Column, parts: list[Score]) -> Score:
     if len(parts) > 1:
         mean = sum(part.value for part in parts if part.value is not None) / len(parts)
         chances = [part.chance for part in parts if part.chance is not None]
-        chance = column.scale * sum(chances) / len(parts) if len(chances) == len(parts) else None
-        return Score(mean * column.scale, count, unrated, judge=judges, note=notes, chance=chance)
-    (one,) = parts
-
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else value * column.scale
-
-    return Score(
-        scaled(one.value), count, unrated, scaled(one.low), scaled(one.high), judges, notes, scaled(one.chance)
-    )
+        chance = sum(chances) / len(parts) if len(chances) == len(parts) else None
+        return Score(mean, count, unrated, judge=judges, note=notes, chance=chance).scaled(column.scale)
+    return replace(parts[0], note=notes).scaled(column.scale)

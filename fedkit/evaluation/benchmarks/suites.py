@@ -10,27 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ...common.errors import unknown
-from ...data.builders.fed_aya import LANGUAGES as _AYA
+from ...common.errors import FedkitError, unknown
+from ...data.datasets.fed_aya import LANGUAGES as _AYA
 from ..specs import AVERAGE
-from .advbench import ADVBENCH
-from .base import Benchmark
-from .choices import HHH
-from .close_ended import BBH, GSM8K, MMLU
-from .few_shot import CRASS, DROP
-from .finance import FINANCE
-from .human_eval_run import HUMAN_EVAL
-from .mt_bench import MT_BENCH
-from .ref import REF
-from .vicuna import VICUNA
-
-BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
-    {
-        one.name: one
-        for one in (MT_BENCH, VICUNA, REF, ADVBENCH, HUMAN_EVAL, MMLU, GSM8K, BBH, DROP, CRASS, HHH, *FINANCE.values())
-    }
-)
-
 
 LANGUAGES = tuple(_AYA.values())  # Fed-Aya's eight, alphabetically as in the paper's Table 2
 
@@ -51,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Suite:
-    """The columns of one table, and the federated dataset whose questions and template are used."""
+    """The columns of one table, and the federated dataset whose Ref questions are asked ("": the model's own)."""
 
     name: str
     dataset: str
@@ -76,15 +58,18 @@ _HUMAN_EVAL = _percent("HumanEval", "human_eval/pass@1")
 _TURNS = (Column("MT-1", (_MT1,)), Column("MT-2", (_MT2,)), Column("MT-Avg", (_MT1, _MT2)))
 
 
+_FINANCE = {"fpb": "FPB", "fiqa_sa": "FiQA-SA", "tfns": "TFNS", "nwgi": "NWGI"}
+
+
 def _finance() -> tuple[Column, ...]:
-    names = tuple(FINANCE)
-    found = []
-    for name, one in FINANCE.items():
-        found += [Column(f"{one.title} Acc", (f"{name}/acc",)), Column(f"{one.title} F1", (f"{name}/f1",))]
-    for some in (names[:3], names):
-        for part, word in (("acc", "Acc"), ("f1", "F1")):
-            found.append(Column(f"Avg:{len(some)} {word}", tuple(f"{name}/{part}" for name in some)))
-    return tuple(found)
+    kinds, names = (("acc", "Acc"), ("f1", "F1")), tuple(_FINANCE)
+    each = [Column(f"{title} {word}", (f"{name}/{part}",)) for name, title in _FINANCE.items() for part, word in kinds]
+    means = [
+        Column(f"Avg:{len(some)} {word}", tuple(f"{name}/{part}" for name in some))
+        for some in (names[:3], names)
+        for part, word in kinds
+    ]
+    return (*each, *means)
 
 
 _ALL = (
@@ -157,14 +142,24 @@ _ALL = (
         (_percent("HHH", "hhh/harmless"), _percent("Adv", "advbench/safe"), *_TURNS),
         "OpenFedLLM, Table 6, right",
     ),
+    Suite("ref", "", (_REF,)),
 )
 SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in _ALL})
 
 
-def get_suite(name: str | Suite) -> Suite:
-    """The suite of that name, or a suite of one's own; `FedkitError` names the known ones."""
+def get_suite(name: str | Suite | None, dataset: str = "") -> Suite:
+    """The suite of that name, a suite of one's own, or, for None, the one whose table is about the dataset.
+
+    `FedkitError` names the known ones, also where no table is about the dataset.
+    """
     if isinstance(name, Suite):
         return name
+    if name is None:
+        own = [suite for suite in SUITES.values() if suite.dataset == dataset and dataset]
+        if not own:
+            known = ", ".join(sorted(SUITES))
+            raise FedkitError(f"no suite belongs to {dataset or 'this model'}; name one of {known}, or give a Suite")
+        return own[0]
     if name not in SUITES:
         raise unknown("suite of benchmarks", name, SUITES)
     return SUITES[name]

@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ...data.sources import RawSource, spellings
 from ...training.prompts import get_template
-from .base import Benchmark, Item, Place, Score, Subject, ask, notes, part_note, rated
+from ..judges.judge import JudgeItem, without_reference
+from .base import Benchmark, Item, Pool, Score, Subject, ask, notes, part_note, rated
 from .mt_bench import question_items
 
 if TYPE_CHECKING:
     from ..judges.judge import Judge
 
+SOURCE = RawSource(
+    "vicuna_bench",
+    ("vicuna_bench/question.jsonl", *spellings("vicuna_bench", "questions")),
+    fields=MappingProxyType({}),  # `mt_bench.question_items` checks
+    embedded=True,  # no lasting copy on the Hub is known: local or embedded
+    licence="Apache-2.0",
+    description="Vicuna bench (Chiang et al. 2023): 80 questions of one turn in 9 categories",
+)
 
-def items(place: Place, dataset: str) -> list[Item]:
+
+def items(pool: Pool, dataset: str) -> list[Item]:
     """The questions; only the embedded ones have reference answers."""
-    return question_items("vicuna_bench", place, 1)
+    return question_items(SOURCE, pool, 1)
 
 
-def answer(subject: Subject, asked: Sequence[Item]) -> list[str]:
+def answer(subject: Subject, some: Sequence[Item]) -> list[str]:
     """One answer a question, at the profile's temperature (the reference system samples at 0.7)."""
     form = get_template(subject.template)
-    return ask(subject, [form.prompt(item["turns"][0]) for item in asked])
+    return ask(subject, [form.prompt(item["turns"][0]) for item in some])
 
 
-def score(asked: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
+def score(some: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:
     """`score`: the mean over questions."""
-    from ..judges import rate_all, vicuna_items, without_reference
-
-    questions = [{"question_id": item["id"], "turns": item["turns"]} for item in asked]
-    made = vicuna_items(questions, {item["id"]: text for item, text in zip(asked, answers, strict=True)})
-    whole = [replace(one, references=tuple(i["reference"])) for one, i in zip(made, asked, strict=True)]
-    values = rate_all(judge, whole)
+    graded = [
+        JudgeItem(str(item["id"]), "single-v1", (item["turns"][0],), (text,), tuple(item["reference"]))
+        for item, text in zip(some, answers, strict=True)
+    ]
+    values = judge.rate_all(graded)
     # The bench has no references, so to grade without one is as it should be; not to be able to is not.
-    bare = without_reference(judge, whole, values) if getattr(judge, "needs_reference", False) else ""
-    return {"score": rated(values, judge.name, notes(part_note(asked), bare))}
+    bare = without_reference(judge, graded, values) if judge.needs_reference else ""
+    return {"score": rated(values, judge.name, notes(part_note(some), bare))}
 
 
-VICUNA = Benchmark("vicuna", "Vicuna bench", ("vicuna_bench",), items, answer, score)
+VICUNA = Benchmark("vicuna", "Vicuna bench", (SOURCE,), items, answer, score, judged=True)
+BENCHMARKS = (VICUNA,)

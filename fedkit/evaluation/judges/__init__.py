@@ -1,46 +1,23 @@
-"""Judges behind the OpenAI API, and any judge over many items; the offline judge is `judge.ReferenceJudge`."""
+"""Judges: who rates an open answer from 1 to 10.
+
+`judge` has the contract and the offline judge; `client` a judge behind an OpenAI-compatible server (`spec` says which,
+`chat` is the connection, `cache` keeps replies, `prompts` what is asked, `report` how a rating is read and what it
+cost); `choice` the judges of a session, as plain data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from ...common.door import front_door
 
-from .cache import JudgeCache
-from .chat import JudgeSpec
-from .choice import JudgeChoice
-from .client import OpenAIJudge
-from .items import JudgeItem, mt_bench_items, read_references, ref_item, vicuna_items, without_reference
-from .judge import Judge
-from .prompts import JudgePrompt, load_prompts
-from .ratings import Rating, parse_rating
-from .report import Judgement, JudgeReport
-
-__all__ = [
-    "JudgeCache",
-    "JudgeChoice",
-    "JudgeItem",
-    "JudgePrompt",
-    "JudgeReport",
-    "JudgeSpec",
-    "Judgement",
-    "OpenAIJudge",
-    "Rating",
-    "load_prompts",
-    "mt_bench_items",
-    "parse_rating",
-    "rate_all",
-    "read_references",
-    "ref_item",
-    "vicuna_items",
-    "without_reference",
-]
-
-
-def rate_all(judge: Judge, items: Sequence[JudgeItem]) -> list[float | None]:
-    """One rating an item by any judge: many at a time where it can, else one by one on each item's last turn."""
-    many = getattr(judge, "rate_all", None)
-    if many is not None:
-        return list(many(items))
-    return [
-        judge.rate(item.questions[-1], item.answers[-1], item.references[-1] if item.references else "")
-        for item in items
-    ]
+__getattr__, __dir__, __all__ = front_door(
+    __name__,
+    {
+        "judge": ("Judge", "JudgeItem", "ReferenceJudge", "ref_item", "without_reference"),
+        "client": ("OpenAIJudge",),
+        "spec": ("JudgeSpec",),
+        "choice": ("JudgeChoice",),
+        "cache": ("JudgeCache",),
+        "prompts": ("JudgePrompt", "load_prompts"),
+        "report": ("JudgeReport", "Judgement", "Rating", "parse_rating"),
+    },
+)

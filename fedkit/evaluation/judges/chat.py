@@ -2,93 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
+import importlib
 import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...common.errors import FedkitError
-from .deadline import client_with_deadline
+from .spec import OPENAI, OPENAI_KEY, JudgeSpec
 
-OPENAI = "https://api.openai.com/v1"
-OPENAI_KEY = "OPENAI_API_KEY"
 _NO_KEY = "no-key"  # local servers ask for none, but the client library must send something
 _SHORTEST_KEY = 8  # a shorter one is no secret, and to blot it out would blot out words
-
-
-@dataclass(frozen=True)
-class JudgeSpec:
-    """Which model judges, where, and how patiently it is asked. The key is no part of it.
-
-    `key_variable`: the environment variable that holds the key. None: OPENAI_API_KEY for api.openai.com, and no key
-    for any other server, which has no business with it.
-    """
-
-    model: str
-    base_url: str = field(default=OPENAI, repr=False)  # may hold a password; `place` is shown
-    key_variable: str | None = None
-    temperature: float = 0.0  # MT-Bench; FedLLM-Bench's Ref score uses 0.2
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({"max_tokens": 2048}))
-    concurrency: int = 8  # requests at a time
-    attempts: int = 8  # requests for one item before it is given up
-    timeout: float = 120.0  # seconds for one reply, from its first to its last byte
-    backoff: float = 1.0  # seconds before the second attempt; doubled for each further one, times 0.5 to 1.5
-    longest_backoff: float = 60.0
-    longest_wait: float = 600.0  # a server that asks for a longer pause stops the run
-    patience: int = 5  # items given up before the run stops
-    # US dollars for a million tokens read and written, by model
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
-
-    def __post_init__(self) -> None:
-        if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
-            raise FedkitError(f"base_url of the judge is no web address: {self.place!r}; give e.g. {OPENAI}")
-        for name in ("concurrency", "attempts", "patience", "timeout"):
-            if getattr(self, name) <= 0:
-                raise FedkitError(f"JudgeSpec.{name} is {getattr(self, name)}; give a positive number")
-
-    @property
-    def loopback(self) -> bool:
-        """Whether the server is on this machine."""
-        return is_loopback(urlsplit(self.base_url).hostname or "")
-
-    @property
-    def origin(self) -> str:
-        """The place as kept replies and ratings know it: a server on this machine is the same on another port."""
-        parts = urlsplit(self.base_url)
-        return f"{parts.scheme}://loopback{parts.path}" if self.loopback else self.place
-
-    @property
-    def key_name(self) -> str:
-        """The environment variable that holds the key; empty for a server that gets none."""
-        if self.key_variable is not None:
-            return self.key_variable
-        return OPENAI_KEY if urlsplit(self.base_url).hostname == urlsplit(OPENAI).hostname else ""
-
-    @property
-    def place(self) -> str:
-        """The base_url as messages show it: without user, password and query, which may be secret."""
-        parts = urlsplit(self.base_url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}" if parts.hostname else self.base_url[:40]
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """What is sent beside model and messages."""
-        return {**self.options, "temperature": self.temperature}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name or number."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 @dataclass(frozen=True)
@@ -227,3 +156,44 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
+
+
+def client_with_deadline(seconds: float, *, proxies: bool) -> Any:
+    """A client of the openai library that gives a reply `seconds` to arrive, or raises `httpx.ReadTimeout`.
+
+    httpx bounds each read alone, so a server that drips would be heard for ever.
+
+    proxies: heed HTTP_PROXY and its like, which must not come between us and a server on this machine.
+    """
+    import openai
+
+    # httpx or its successor httpx2, whichever this release of openai is built on.
+    httpx = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+
+    class Watched(httpx.SyncByteStream):
+        def __init__(self, stream: Any, end: float, request: Any) -> None:
+            self._stream, self._end, self._request = stream, end, request
+
+        def __iter__(self) -> Iterator[bytes]:
+            for block in self._stream:
+                if time.monotonic() > self._end:
+                    raise httpx.ReadTimeout(f"no whole reply in {seconds:g} seconds", request=self._request)
+                yield block
+
+        def close(self) -> None:
+            self._stream.close()
+
+    class Client(openai.DefaultHttpxClient):
+        def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+            end = time.monotonic() + seconds
+            response = super().send(request, stream=True, **options)
+            response.stream = Watched(response.stream, end, request)
+            if not stream:
+                try:
+                    response.read()
+                except BaseException:
+                    response.close()
+                    raise
+            return response
+
+    return Client(timeout=seconds, trust_env=proxies)

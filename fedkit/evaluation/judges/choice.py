@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from ...common.errors import FedkitError, unknown
 from .cache import JudgeCache
-from .chat import OPENAI, JudgeSpec
 from .client import OpenAIJudge
+from .spec import OPENAI, JudgeSpec
 
 JUDGED = ("mt_bench", "vicuna", "ref")
 # A word in place of a model: a model for each benchmark. "paper": those of FedLLM-Bench (settings, evaluation).

@@ -1,27 +1,33 @@
-"""A judge behind the OpenAI API: many items at a time, each asked until it has a reply, each reply kept on disk."""
+"""A judge behind the OpenAI API: many items at a time, each asked until it has a reply, each reply kept on disk.
+
+Attempts are counted and spaced here and not by the openai library, which would wait at most 8 seconds between two
+(so that an outage of a minute ended a table), give up where a server asks for more than 120 seconds, ask on where an
+account has no quota left, not ask again after half a document, and pause one thread while the others go on asking.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...common.errors import FedkitError, unknown
 from .cache import JudgeCache, cache_key
-from .chat import Chat, Failure, JudgeSpec, Reply
-from .items import JudgeItem, ref_item
+from .chat import Chat, Failure, Reply
+from .judge import Judge, JudgeItem, ref_item
 from .prompts import JudgePrompt, load_prompts
-from .ratings import parse_rating
-from .report import Judgement, JudgeReport
+from .report import Judgement, JudgeReport, parse_rating
+from .spec import JudgeSpec
 
 
-class OpenAIJudge:
-    """Rates answers by a model behind an OpenAI-compatible server; satisfies `fedkit.evaluation.judges.judge.Judge`.
+class OpenAIJudge(Judge):
+    """Rates answers by a model behind an OpenAI-compatible server.
 
     spec: model, server and patience; cache: a file of replies (None: memory alone); prompts: a file in MT-Bench's
     format or a mapping (None: fedkit's own words). `name` is the model's. A reply without one rating from 1 to 10 is
@@ -51,6 +57,12 @@ class OpenAIJudge:
     def __repr__(self) -> str:
         return f"OpenAIJudge({self.spec.model!r} at {self.spec.place})"
 
+    @property
+    def identity(self) -> list[Any]:  # type: ignore[override]
+        """Model, server, sampling and prompts."""
+        prompts = {name: asdict(prompt) for name, prompt in self.prompts.items()}
+        return [self.spec.model, self.spec.origin, dict(self.spec.sampling), prompts]
+
     def rate(self, question: str, answer: str, reference: str) -> float | None:
         """A rating from 1 to 10 by the prompt `ref`, or by `single-v1` where there is no reference."""
         return self.judge_all([ref_item(question, answer, reference)])[0].rating
@@ -77,14 +89,13 @@ class OpenAIJudge:
             self._reports = [report for report in self._reports if report is not own]
 
     def rate_all(self, items: Sequence[JudgeItem]) -> list[float | None]:
-        """One rating an item, in order; None where the reply holds none."""
         return [judgement.rating for judgement in self.judge_all(items)]
 
     def judge_all(self, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement an item, in order; equal items are asked once."""
-        asked = [self._messages(item) for item in items]
-        keys = [cache_key(self.spec.origin, self.spec.model, messages, self.spec.sampling) for messages in asked]
-        wanted = {key: messages for key, messages in zip(keys, asked, strict=True) if self.cache.get(key) is None}
+        chats = [self._messages(item) for item in items]
+        keys = [cache_key(self.spec.origin, self.spec.model, messages, self.spec.sampling) for messages in chats]
+        wanted = {key: messages for key, messages in zip(keys, chats, strict=True) if self.cache.get(key) is None}
         if wanted:
             self._ask_all(wanted)
         judgements = []
@@ -93,7 +104,7 @@ class OpenAIJudge:
             assert record is not None  # _ask_all raises where one is missing
             rating, cached = parse_rating(record["reply"]), key not in wanted
             for report in self._reports:
-                report.recall(key, record.get("prompt_tokens"), record.get("completion_tokens"))
+                report.spend(key, record.get("prompt_tokens"), record.get("completion_tokens"), kept=True)
                 report.add(rating, cached)
             judgements.append(Judgement(item.id, rating.value, rating.why, record["reply"], cached))
         return judgements
@@ -116,10 +127,8 @@ class OpenAIJudge:
             end = self._until_answered(messages, stop)
             if isinstance(end, Reply):
                 self.cache.put(key, self._record(end))
-                with self._lock:
-                    for report in self._reports:
-                        report.spend(key, end.prompt_tokens, end.completion_tokens)
-                    bar.update()
+                self._tell(lambda report: report.spend(key, end.prompt_tokens, end.completion_tokens))
+                bar.update()
             elif end is not None:
                 with self._lock:
                     faults.append(end)
@@ -173,17 +182,19 @@ class OpenAIJudge:
                 pass
             if stop.is_set():
                 return None
-            with self._lock:
-                for report in self._reports:
-                    report.requests += 1
+            self._tell(lambda report: setattr(report, "requests", report.requests + 1))
             end = self._chat.ask(messages)
             if isinstance(end, Reply) or end.final:
                 return end
             if attempt + 1 < self.spec.attempts:
-                with self._lock:
-                    for report in self._reports:
-                        report.retries[end.why] += 1
+                self._tell(lambda report, why=end.why: report.retries.update((why,)))
         return end
+
+    def _tell(self, note: Callable[[JudgeReport], object]) -> None:
+        """Note something in every report; threads do so one after another."""
+        with self._lock:
+            for report in self._reports:
+                note(report)
 
     def _pause(self, attempt: int, failure: Failure, stop: threading.Event) -> Failure | None:
         """Wait before attempt number `attempt` (from 1); a failure where the server asks for more than we give."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ...common.errors import FedkitError, unknown
-from .items import JudgeItem
+from .judge import JudgeItem
 
 FIELDS = frozenset(
     (
@@ -98,7 +98,7 @@ def load_prompts(path: str | Path | None = None) -> dict[str, JudgePrompt]:
     """
     from ...data.readers import read_file
 
-    found = dict(OWN)
+    prompts = dict(OWN)
     for number, record in enumerate(read_file(Path(path)) if path is not None else (), 1):
         where = f"prompt {number} of {path}"
         for field in ("name", "system_prompt", "prompt_template"):
@@ -113,5 +113,5 @@ def load_prompts(path: str | Path | None = None) -> dict[str, JudgePrompt]:
             raise FedkitError(f"{where}: {error}; write braces that are no field twice") from None
         if strange:
             raise unknown(f"field of the template of {where}", strange[0], FIELDS)
-        found[prompt.name] = prompt
-    return found
+        prompts[prompt.name] = prompt
+    return prompts

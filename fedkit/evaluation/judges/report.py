@@ -1,17 +1,41 @@
-"""What judging cost and how much of it could be scored."""
+"""A rating read from a judge's reply, and what judging cost: how much could be scored, asked and paid."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .ratings import RATED, Rating
+LOWEST, HIGHEST = 1.0, 10.0
+RATED, NONE, SEVERAL, OUTSIDE = "rated", "no rating", "two ratings", "out of range"
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "uncounted")
-_NUMBERS = ("judged", "cached", "requests", *_TOKENS, *(f"kept_{name}" for name in _TOKENS))
-_COUNTERS = ("unparsed", "retries")
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_FORMS = (re.compile(rf"\[\[\s*{_NUMBER}\s*\]\]"), re.compile(rf"\[\s*{_NUMBER}\s*\]"))
+
+
+@dataclass(frozen=True)
+class Rating:
+    """`value` from 1 to 10, or None with the reason in `why`."""
+
+    value: float | None
+    why: str
+
+
+def parse_rating(reply: str) -> Rating:
+    """The rating of a reply: `[[n]]`, else `[n]`, as MT-Bench reads it (Zheng et al. 2023).
+
+    Where the form occurs several times, all must hold one number: a reply with two ratings is unparsed, since to take
+    the first or the last would be a guess (MT-Bench's own script takes the first). So is a number outside 1 to 10.
+    """
+    for form in _FORMS:
+        numbers = {float(text) for text in form.findall(reply)}
+        if len(numbers) > 1:
+            return Rating(None, SEVERAL)
+        for value in numbers:
+            return Rating(value, RATED) if LOWEST <= value <= HIGHEST else Rating(None, OUTSIDE)
+    return Rating(None, NONE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +51,7 @@ class Judgement:
 
 @dataclass
 class JudgeReport:
-    """Counts over a judge's life, or over a part of it (`OpenAIJudge.counting`).
+    """Counts over a judge's life, or over a part of it (`Judge.counting`).
 
     Tokens and `cost` are those of replies got in this time; `kept_` and `kept_cost` those of replies that were there
     before it, so that what a stopped run had paid for is not lost. `whole_cost` is both. Each reply counts once.
@@ -54,33 +78,31 @@ class JudgeReport:
         if rating.why != RATED:
             self.unparsed[rating.why] += 1
 
+    def spend(self, key: str, prompt_tokens: int | None, completion_tokens: int | None, kept: bool = False) -> None:
+        """Count the tokens of a reply that was got now, or `kept` from before; nothing where they are counted."""
+        if key in self.counted:
+            return
+        self.counted.add(key)
+        lacking, read, written = prompt_tokens is None or completion_tokens is None, prompt_tokens, completion_tokens
+        if kept:
+            self.kept_uncounted += lacking
+            self.kept_prompt_tokens += read or 0
+            self.kept_completion_tokens += written or 0
+        else:
+            self.uncounted += lacking
+            self.prompt_tokens += read or 0
+            self.completion_tokens += written or 0
+
     def data(self) -> dict[str, Any]:
         """As plain data, which `from_data` reads."""
-        counters = {name: dict(getattr(self, name)) for name in _COUNTERS}
-        return {**{name: getattr(self, name) for name in _NUMBERS}, **counters, "price": self.price}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> JudgeReport:
         """A report from plain data."""
-        counters = {name: Counter(data[name]) for name in _COUNTERS}
-        price = None if data["price"] is None else (data["price"][0], data["price"][1])
-        return cls(**{name: data[name] for name in _NUMBERS}, **counters, price=price)
-
-    def spend(self, key: str, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        """Count the tokens of a reply that was got now."""
-        self.counted.add(key)
-        self.uncounted += prompt_tokens is None or completion_tokens is None
-        self.prompt_tokens += prompt_tokens or 0
-        self.completion_tokens += completion_tokens or 0
-
-    def recall(self, key: str, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        """Count the tokens of a reply that was kept from before; nothing where they are counted already."""
-        if key in self.counted:
-            return
-        self.counted.add(key)
-        self.kept_uncounted += prompt_tokens is None or completion_tokens is None
-        self.kept_prompt_tokens += prompt_tokens or 0
-        self.kept_completion_tokens += completion_tokens or 0
+        price = None if data["price"] is None else tuple(data["price"])
+        counters = {name: Counter(data[name]) for name in ("unparsed", "retries")}
+        return cls(**{**data, **counters, "price": price})
 
     @property
     def cost(self) -> float | None:

@@ -1,9 +1,14 @@
-"""Running generated code: shut in, limited, and with no way to pass a test but to solve its task."""
+"""Running generated code: shut in, limited, and with no way to pass a test but to solve its task.
+
+`run` starts two sandboxes and says what came of them; `backends` are the ways to shut a process in; `guest` is what
+runs inside (with `guest_values` and `guest_lock`).
+"""
 
 from __future__ import annotations
 
-from .backends import BACKENDS, which_sandbox
-from .limits import Limits, Outcome
-from .run import require_sandbox, run_python
+from ...common.door import front_door
 
-__all__ = ["BACKENDS", "Limits", "Outcome", "require_sandbox", "run_python", "which_sandbox"]
+__getattr__, __dir__, __all__ = front_door(
+    __name__,
+    {"run": ("Limits", "Outcome", "require_sandbox", "run_python"), "backends": ("BACKENDS", "which_sandbox")},
+)

@@ -30,9 +30,14 @@ def python() -> Path:
     return base if base.exists() else Path(sys.executable).resolve()
 
 
+_GUEST = ("guest_values.py", "guest_lock.py", "guest.py")
+_BETWEEN = ("from __future__", "from .")  # lines of imports that have no place in the middle, or are no more needed
+
+
 def guest() -> list[str]:
-    """The command that runs `guest.py`; its arguments follow."""
-    source = files(__package__).joinpath("guest.py").read_text(encoding="utf-8")
+    """The command that runs `guest.py`, as one text with the files that it imports; its arguments follow."""
+    lines = [line for name in _GUEST for line in files(__package__).joinpath(name).read_text("utf-8").splitlines()]
+    source = "\n".join(["from __future__ import annotations", *(x for x in lines if not x.startswith(_BETWEEN))])
     return [str(python()), "-I", "-S", "-u", "-c", source]
 
 

@@ -12,12 +12,53 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from ...common.errors import FedkitError, unknown
 from . import backends
-from .limits import Limits, Outcome
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds for a program and, apart from it, for its tests.
+
+    There is no knob for what is always zero: network, processes and threads besides the first, files written.
+    """
+
+    wall_seconds: float = 20.0  # from start to end, starting the sandbox included
+    cpu_seconds: int = 5  # of processor time, whole seconds as the kernel counts them
+    memory_bytes: int = 512 * 2**20  # address space
+    output_bytes: int = 64 * 2**10  # printed by program and tests together
+    message_bytes: int = 8 * 2**20  # one call's arguments, or its answer
+
+    def __post_init__(self) -> None:
+        for name, least in (("wall_seconds", 0.0), ("cpu_seconds", 1), ("memory_bytes", 2**26), ("output_bytes", 0)):
+            if getattr(self, name) < least:
+                raise FedkitError(f"Limits.{name} is {getattr(self, name)}; give at least {least}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one run. `reason` begins with its kind and a colon, except for "passed".
+
+    Kinds: `wrong` (a test failed), `error` (the program raised), `time`, `memory`, `output`, `processes` (it tried to
+    start one, or a thread), `network`, `files` (a file that it may not see or write), `forbidden` (another call that
+    is denied), `exit` (it ended before its tests did), `signal` (it crashed or was killed), `garbled` (it wrote into
+    the channel to its tests), `tests` (the tests themselves cannot run).
+    """
+
+    passed: bool
+    reason: str
+    seconds: float  # wall clock
+    output: str  # what program and tests printed, cut at `Limits.output_bytes`
+
+    @property
+    def kind(self) -> str:
+        """The word that `reason` begins with."""
+        return self.reason.partition(":")[0]
+
 
 DEFAULT = Limits()
 _SETTLE = 2.0  # seconds that a process whose channel closed has to end, before it is killed
@@ -52,14 +93,14 @@ def run_python(program: str, tests: str, *, limits: Limits = DEFAULT, sandbox: s
         def start(side: str, pipes: tuple[int, ...], **streams: Any) -> subprocess.Popen[bytes]:
             words = [side, str(pipes[0]), str(pipes[1]), longest, *map(str, pipes[2:])]
             command = backends.BACKENDS[name]([*guest, *words])
-            made = subprocess.Popen(
+            process = subprocess.Popen(
                 command, pass_fds=pipes, stdout=ends.output[1], stderr=ends.output[1], start_new_session=True, **streams
             )
-            stack.callback(_end, made)
-            return made
+            stack.callback(_end, process)
+            return process
 
-        tested = start("program", (ends.asked[0], ends.answered[1]), stdin=subprocess.DEVNULL)
-        own = (ends.answered[0], ends.asked[1], ends.verdict[1])
+        tested = start("program", (ends.calls[0], ends.returns[1]), stdin=subprocess.DEVNULL)
+        own = (ends.returns[0], ends.calls[1], ends.verdict[1])
         testing = start("tests", own, stdin=ends.request[0])
         ends.hand_over()
         printed, verdict, over = _collect(ends, json.dumps(request).encode(), began + limits.wall_seconds, limits)
@@ -94,9 +135,9 @@ class _Pipes:
     """The pipes of one run, (read end, write end) each; all closed with the stack."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
-        self.asked, self.answered, self.output, self.verdict, self.request = (os.pipe() for _ in range(5))
+        self.calls, self.returns, self.output, self.verdict, self.request = (os.pipe() for _ in range(5))
         self._open = {
-            end for pair in (self.asked, self.answered, self.output, self.verdict, self.request) for end in pair
+            end for pair in (self.calls, self.returns, self.output, self.verdict, self.request) for end in pair
         }
         stack.callback(lambda: self.close(*self._open))
 
@@ -107,7 +148,7 @@ class _Pipes:
 
     def hand_over(self) -> None:
         """Close what the two processes have now, so that the end of one is the end of its pipes."""
-        self.close(*self.asked, *self.answered, self.output[1], self.verdict[1], self.request[0])
+        self.close(*self.calls, *self.returns, self.output[1], self.verdict[1], self.request[0])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -149,10 +190,10 @@ def _collect(ends: _Pipes, request: bytes, deadline: float, limits: Limits) -> t
         while block := os.read(ends.output[0], 65536):
             printed.extend(block)
     try:
-        found = json.loads(verdict) if verdict else {}
+        told = json.loads(verdict) if verdict else {}
     except ValueError:
-        found = {}
-    return bytes(printed[: limits.output_bytes]), found, None
+        told = {}
+    return bytes(printed[: limits.output_bytes]), told, None
 
 
 def _reason(

@@ -1,11 +1,13 @@
 """A small OpenAI-compatible server on this machine, with faults on request: to try a judge client without a network.
 
 `with LoopbackServer(reply) as server:` serves `POST /v1/chat/completions`; `reply` makes the text of an answer from
-the messages, `fault` names what goes wrong with a request (a key of `FAULTS`), or None.
+the messages, `fault` names what goes wrong with a request (a key of `FAULTS`), or None. By hand:
+`python tools/loopback_judge.py` prints its address, gives every answer the same grade and serves until it is stopped.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import threading
 from collections import Counter
@@ -22,22 +24,22 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         own = self.server.owner
-        text = asked["messages"][-1]["content"]
+        text = request["messages"][-1]["content"]
         with own.lock:
             own.requests[text] += 1
             attempt = own.requests[text]
             if own.keep_headers:
                 own.headers_seen.append(self.headers.get("Authorization", ""))
-        fault = "no such address" if self.path != "/v1/chat/completions" else own.fault(asked["messages"], attempt)
+        fault = "no such address" if self.path != "/v1/chat/completions" else own.fault(request["messages"], attempt)
         if fault is not None:
             FAULTS[fault](self, own)
             return
-        said = own.reply(asked["messages"])
+        said = own.reply(request["messages"])
         usage = {"prompt_tokens": len(text.split()), "completion_tokens": len(said.split())}
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": said}}
-        self.give(200, {"object": "chat.completion", "model": asked["model"], "choices": [choice], "usage": usage})
+        self.give(200, {"object": "chat.completion", "model": request["model"], "choices": [choice], "usage": usage})
 
     def give(self, status: int, body: Any, **headers: str) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -153,3 +155,17 @@ class LoopbackServer:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+def main() -> None:
+    """Serve until stopped."""
+    options = argparse.ArgumentParser(description="An OpenAI-compatible judge on this machine that grades all alike.")
+    options.add_argument("--grade", type=int, default=7, help="from 1 to 10")
+    grade = options.parse_args().grade
+    with LoopbackServer(lambda messages: f"Grade: [[{grade}]]") as server:
+        print(server.base_url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The one way from a model to the row of a table: an exam of items, answered, rated, and kept.
+
+Answers are kept under `<results>/evaluations/` by all that they depend on: the adapter's content, the base model, the
+items, the template, how text is generated, and the code that does it. Ratings are kept by those answers, the judge and
+the code that reads it. `Session.evaluate` sets an exam here; worker processes sit it for each run that they train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..common.code import code_hash
+from ..common.errors import FedkitError, unknown
+from ..training.models import Loaded, State, adapter_state, base_fingerprint
+from ..training.runs import Run
+from . import cache as kept
+from .benchmarks.base import NO_JUDGE, Benchmark, Item, Pool, Score, Subject
+from .benchmarks.registry import BENCHMARKS, module_of
+from .benchmarks.rows import Row
+from .benchmarks.suites import Suite
+from .handles import Handle, handle_of
+from .judges.judge import Judge, ReferenceJudge
+from .judges.report import JudgeReport
+from .specs import EvalSpec
+
+if TYPE_CHECKING:
+    from ..data.place import Place
+    from ..training.runs import RunConfig
+    from .judges.choice import JudgeChoice
+
+Limit = int | Mapping[str, int] | None
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What models are asked, and where answers are kept: plain data, which worker processes are handed."""
+
+    suite: Suite
+    items: Mapping[str, list[Item]]  # by benchmark
+    folder: Path  # `<results>/evaluations`
+    evaluation: EvalSpec
+    seed: int = 0  # of sampled answers
+    progress: bool = False
+
+
+def set_exam(suite: Suite, dataset: str, place: Place, questions: Any, limit: Limit, **rest: Any) -> Exam:
+    """The exam of a suite: its items, at most `limit` of each benchmark (or by its name).
+
+    dataset: whose Ref questions are asked, where the suite names none. `questions(dataset)` gives them. `rest`: the
+    other fields of `Exam`. `FedkitError` for an unknown benchmark or a source that is not at hand.
+    """
+    items: dict[str, list[Item]] = {}
+    for name in suite.benchmarks:
+        if name not in BENCHMARKS:
+            raise unknown(f"benchmark of suite {suite.name}", name, BENCHMARKS)
+        most = limit.get(name) if isinstance(limit, Mapping) else limit
+        if most is not None and most < 1:
+            raise FedkitError(f"limit is {most} for {name}; give at least 1, or None for all items")
+        items[name] = BENCHMARKS[name].items(Pool(place, most, questions), suite.dataset or dataset)
+        if not items[name]:
+            raise FedkitError(f"{BENCHMARKS[name].title} has no items; fetch its files anew or raise the limit")
+    return Exam(suite, items, **rest)
+
+
+def judges_of(suite: Suite, given: Judge | Mapping[str, Judge] | None, folder: Path) -> dict[str, Judge]:
+    """The judge of each benchmark of the suite that needs one (None: the offline one); replies are kept in `folder`."""
+    names = [name for name in suite.benchmarks if BENCHMARKS[name].judged]
+    given = given or ReferenceJudge()
+    if isinstance(given, Mapping):
+        for name in names:
+            if name not in given:
+                raise unknown("benchmark of the judges that were given", name, given)
+    judges = {name: given[name] if isinstance(given, Mapping) else given for name in names}
+    for judge in judges.values():
+        judge.keep_in(folder / kept.REPLIES)
+    return judges
+
+
+def kept_at(exam: Exam, loaded: Loaded, template: str) -> dict[str, Path]:
+    """Where the answers of a model to each benchmark of an exam are kept, or will be."""
+    basis = [
+        asdict(loaded.spec),
+        base_fingerprint(loaded.spec.name),
+        adapter_hash(loaded.carried() if isinstance(loaded, Handle) else adapter_state(loaded.model)),
+        template,
+        asdict(exam.evaluation),
+        exam.seed,
+    ]
+    return {
+        name: exam.folder / f"{name}-{kept.hash_of([name, items, *basis, answering_code(name)])}.json"
+        for name, items in exam.items.items()
+    }
+
+
+def sit(exam: Exam, loaded: Loaded, template: str, judges: Mapping[str, Judge]) -> Row:
+    """Put a model, as it is, through an exam.
+
+    What the judge left unrated is counted in the row and scores nothing; so are all items of a benchmark that cannot
+    be run on this machine. Answers are kept every 64 items, an API judge's replies one by one, so that the same call
+    goes on after a stop. `FedkitError` for a judge without a key (told before anything is generated) or one that
+    cannot be reached.
+    """
+    subject = Subject(loaded, template, exam.evaluation, exam.seed, exam.progress)
+    paths = kept_at(exam, loaded, template)
+    cached = tuple(name for name, path in paths.items() if kept.read(path) is not None)
+    for name, judge in judges.items():
+        if name not in cached:
+            judge.check()
+
+    parts: dict[str, Score] = {}
+    answers: dict[str, list[Any]] = {}
+    reports: dict[str, JudgeReport] = {}
+    for name, items in exam.items.items():
+        benchmark, path = BENCHMARKS[name], paths[name]
+        why = "" if name in cached else _lacking(benchmark)
+        if why:
+            answers[name] = []
+            parts |= dict.fromkeys(_parts_of(exam.suite, name), Score(None, 0, len(items), note=why))
+            continue
+        chunk = max(kept.CHUNK, exam.evaluation.batch_size)
+        answers[name] = kept.answers(path, items, lambda some, one=benchmark: one.answer(subject, some), chunk)
+        scores, report = _scores(benchmark, items, answers[name], judges.get(name), path)
+        parts |= {f"{name}/{part}": score for part, score in scores.items()}
+        if report is not None:
+            reports[name] = report
+    names = dict.fromkeys(one.name for one in judges.values())
+    return Row(exam.suite, ", ".join(names) or NO_JUDGE, parts, exam.items, answers, cached, reports)
+
+
+def train_and_sit(
+    config: RunConfig, *, folder: Path, data: Path, exam: Exam | None, judge: JudgeChoice | None, show: bool = False
+) -> Run:
+    """Train a run, or take it from `folder/runs`, on the dataset saved at `data`; then put it through the exam.
+
+    In whatever process: it gets plain data alone and makes its judges anew.
+    """
+    from ..data.federated import FederatedDataset
+    from ..training.simulation import run
+
+    done = run(config, FederatedDataset.load(data), folder / "runs", loaded=Handle(config.model), progress=show)
+    if exam is not None:
+        judges = judges_of(exam.suite, judge.judges(exam.folder / kept.REPLIES) if judge else None, exam.folder)
+        sit(exam, handle_of(done), config.train.template, judges)
+        for one in judges.values():
+            one.close()
+    return done
+
+
+def work_left(exam: Exam | None, config: RunConfig, folder: Path) -> int:
+    """Optimizer steps and answers that `train_and_sit` would make: about as long as each other on a CPU."""
+    train, done = config.train, Run(folder / "runs" / config.hash, config)
+    items = {name: len(own) for name, own in exam.items.items()} if exam else {}
+    if not (done.folder / "manifest.json").exists():
+        return train.rounds * train.clients_per_round * train.local_steps + sum(items.values())
+    paths = kept_at(exam, handle_of(done), train.template) if exam else {}
+    return sum(items[name] for name, path in paths.items() if not path.exists())
+
+
+def _lacking(benchmark: Benchmark) -> str:
+    """Why a benchmark cannot be run on this machine; empty where it can."""
+    try:
+        benchmark.need()
+    except FedkitError as error:
+        return f"not run: {error}"
+    return ""
+
+
+def _parts_of(suite: Suite, name: str) -> list[str]:
+    """The parts of a benchmark that the suite's columns read."""
+    every = (part for column in suite.columns for part in column.parts)
+    return [part for part in every if part.partition("/")[0] == name]
+
+
+def _scores(
+    benchmark: Benchmark, items: Sequence[Item], answers: Sequence[Any], judge: Judge | None, path: Path
+) -> tuple[dict[str, Score], JudgeReport | None]:
+    """The scores, those that a judge gave being kept beside the answers, and what an API's judge cost for them."""
+    if judge is None:
+        return benchmark.score(items, answers, ReferenceJudge()), None
+    identity = [type(judge).__name__, judge.name, judge.identity]
+    place = path.with_name(f"{path.stem}-{kept.hash_of([identity, judging_code(benchmark.name)])}.json")
+    known = kept.read(place)
+    if known is None:
+        with judge.counting() as report:
+            scores = {name: asdict(score) for name, score in benchmark.score(items, answers, judge).items()}
+        known = kept.write(place, {"scores": scores, "report": None if report is None else report.data()})
+    scores = {name: Score(**fields) for name, fields in known["scores"].items()}
+    return scores, JudgeReport.from_data(known["report"]) if known["report"] else None
+
+
+@cache
+def answering_code(name: str) -> str:
+    """A hash of the source that a benchmark's answers depend on, and of lm-eval's version."""
+    return code_hash(module_of(name), packages=("lm_eval",))
+
+
+@cache
+def judging_code(name: str) -> str:
+    """A hash of the source that makes ratings of answers and scores of ratings, and of sacrebleu's version."""
+    return code_hash(module_of(name), "fedkit.evaluation.judges.client", packages=("sacrebleu",))
+
+
+def adapter_hash(state: State | None) -> str:
+    """A hash of an adapter's names and values; "base" for one that changes nothing (None, or every B is zero)."""
+    if state is None or not any(bool(tensor.any()) for name, tensor in state.items() if "lora_A" not in name):
+        return "base"
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().float().contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
