@@ -11,12 +11,14 @@ the paper has D. The three methods differ in nothing but v's rule, and each file
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
+
+import torch
 
 from ..common.errors import unknown
-from .aggregators import State, adaptive_step, constant, momentum
-from .base import Aggregate, Algorithm, ServerState
-from .ranges import require
+from ..common.hyperparameters import require
+from .aggregators import State, momentum
+from .base import Aggregate, Algorithm, ServerState, Weighting
 
 FORMS = ("reddi", "systems")
 
@@ -25,7 +27,8 @@ FORMS = ("reddi", "systems")
 class Adaptive(Algorithm):
     """One adaptive server step; defaults of both reference systems (eta and tau 1e-3)."""
 
-    weighting: ClassVar[Literal["samples", "uniform"]] = "uniform"
+    source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
+    weighting: ClassVar[Weighting] = "uniform"
     eta: float = 1e-3
     beta1: float = 0.9
     tau: float = 1e-3
@@ -43,8 +46,21 @@ class Adaptive(Algorithm):
         raise NotImplementedError(f"{type(self).__name__} has no rule for v")
 
     def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
-        """One step along the pseudo-gradient, each entry by its own scale."""
-        systems = self.form == "systems"
-        m = momentum(server.get("m"), aggregate.delta, self.beta1, warm=systems)
-        v = self.second_moment(server.get("v") or constant(w, self.tau**2), m if systems else aggregate.delta)
-        return adaptive_step(w, m, v, self.eta, self.tau), {"m": m, "v": v}
+        """One step along the pseudo-gradient, each entry by its own scale; tensors that do not travel stay."""
+        systems, mean = self.form == "systems", aggregate.mean
+        m = momentum(server.get("m"), mean, self.beta1, warm=systems)
+        v = server.get("v") or {name: torch.full_like(w[name], self.tau**2) for name in mean}
+        v = self.second_moment(v, m if systems else mean)
+        moved = {name: w[name] + self.eta * m[name] / (v[name].sqrt() + self.tau) for name in mean}
+        return w | moved, {"m": m, "v": v}
+
+
+@dataclass(frozen=True)
+class Forgetting(Adaptive):
+    """An adaptive step whose v forgets at the rate beta2, 0.99 in both reference systems (beta1 0.9)."""
+
+    beta2: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "beta2", least=0, most=1)

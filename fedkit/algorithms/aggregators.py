@@ -1,4 +1,4 @@
-"""The server's arithmetic: a streaming weighted mean, and server steps on its delta.
+"""Arithmetic of adapters: sums and norms, a streaming weighted mean, and momentum.
 
 Updates are folded into one running sum as they arrive, so the server holds one adapter's worth of memory however many
 clients take part. A server step treats the mean delta as a pseudo-gradient (Reddi et al. 2021, algorithm 2).
@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-
-from ..common.seeds import derive
 
 State = dict[str, Tensor]
 
@@ -73,43 +71,3 @@ def momentum(previous: State | None, delta: State, beta: float, *, warm: bool = 
     if previous is None:
         return dict(delta) if warm else {name: (1 - beta) * d for name, d in delta.items()}
     return {name: beta * previous[name] + (1 - beta) * d for name, d in delta.items()}
-
-
-def heavy_ball(previous: State | None, delta: State, beta: float) -> State:
-    """m = beta m + delta, from m = 0 (Hsu et al. 2019, FedAvgM): the sum of all past deltas, older ones fading."""
-    return dict(delta) if previous is None else add(delta, previous, beta)
-
-
-def constant(state: State, value: float) -> State:
-    """A state with every entry equal to `value`: the second moment's start."""
-    return {name: torch.full_like(t, value) for name, t in state.items()}
-
-
-def adam_second_moment(v: State, g: State, beta2: float) -> State:
-    """v = beta2 v + (1 - beta2) g^2 (Reddi et al. 2021, algorithm 2, FedAdam)."""
-    return {name: beta2 * v[name] + (1 - beta2) * g[name].square() for name in v}
-
-
-def adagrad_second_moment(v: State, g: State) -> State:
-    """v = v + g^2 (Reddi et al. 2021, algorithm 2, FedAdagrad)."""
-    return {name: v[name] + g[name].square() for name in v}
-
-
-def yogi_second_moment(v: State, g: State, beta2: float) -> State:
-    """v = v - (1 - beta2) g^2 sign(v - g^2) (Reddi et al. 2021, algorithm 2, FedYogi); it never falls below 0."""
-    squares = {name: g[name].square() for name in v}
-    return {name: t - (1 - beta2) * squares[name] * torch.sign(t - squares[name]) for name, t in v.items()}
-
-
-def adaptive_step(w: State, m: State, v: State, eta: float, tau: float) -> State:
-    """w + eta m / (sqrt(v) + tau) (Reddi et al. 2021, algorithm 2, last line)."""
-    return {name: t + eta * m[name] / (v[name].sqrt() + tau) for name, t in w.items()}
-
-
-def gaussian(state: State, deviation: float, seed: int, purpose: str, *, round: int = 0, client: str = "") -> State:
-    """Gaussian noise of that deviation on every entry, in the shape of `state`; zeros for a deviation of 0."""
-    if not deviation:
-        return zeros_like(state)
-    draw = torch.Generator().manual_seed(derive(seed, purpose, round=round, client=client))
-    drawn = {name: torch.randn(state[name].shape, generator=draw) for name in sorted(state)}  # whatever the order
-    return {name: deviation * drawn[name].to(t.dtype) for name, t in state.items()}

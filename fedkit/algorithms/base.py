@@ -4,44 +4,49 @@
 2. What does a client keep between rounds? `finish_client`: nothing, or a state that the simulation stores for it.
 3. How does the server turn the mean update into the next global adapter? `server_step`: it adds it.
 
-An algorithm is a frozen dataclass of its hyperparameters. It never trains and never touches disk, so the same object
-serves SFT and DPO, the in-process simulation and a network of machines.
+An algorithm is a frozen dataclass of its hyperparameters. It never trains, never touches disk and knows nothing of
+privacy (`fedkit.privacy` wraps it), so the same object serves SFT and DPO, the in-process simulation and a network of
+machines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from .aggregators import State, add
-from .sampling import sample_clients
+from .aggregators import State
 
 ServerState = dict[str, State]
 Parameters = Mapping[str, Parameter]
+Weighting = Literal["samples", "uniform"]
 
 
 @dataclass(frozen=True)
 class Broadcast:
-    """What a client gets at the start of a round: global adapter, the server's extra state, the round's rate."""
+    """What a client gets at the start of a round."""
 
-    adapter: State
-    extra: State
-    lr: float
+    adapter: State  # the global one
+    extra: State  # what the algorithm's server sends beside it
+    lr: float  # the round's rate
     round: int
+    terms: State = field(default_factory=dict)  # what a privacy mechanism tells the clients
 
 
+def _nothing(parameters: Parameters) -> None:
+    pass
+
+
+@dataclass(frozen=True)
 class LocalRule:
-    """What an algorithm does to each local step; this one does nothing."""
+    """What an algorithm does to each local step; both are called without gradient tracking."""
 
-    def on_gradient(self, parameters: Parameters) -> None:
-        """Change `parameter.grad` after the backward pass and before clipping."""
-
-    def on_step(self, parameters: Parameters) -> None:
-        """Change the weights after the optimizer's step."""
+    on_gradient: Callable[[Parameters], None] = _nothing  # may change `parameter.grad`, before clipping
+    on_step: Callable[[Parameters], None] = _nothing  # may change the weights, after the optimizer's step
 
 
 @dataclass
@@ -56,13 +61,20 @@ class Finished:
 class Aggregate:
     """The round's updates as the server sees them, already streamed into means and sums."""
 
-    delta: State  # weighted mean of local - global, of the tensors that the algorithm sends
+    delta: State  # scale * delta is the mean of local - global, of the tensors that the algorithm sends
     upload_sum: State  # plain sum of the clients' uploads, empty where the algorithm sends none
     reported: int  # clients whose update counted
     clients: int  # all clients of the federation
-    sampled: int = 0  # clients that a round draws or is expected to draw; 0: not known
-    seed: int = 0  # of the run, and the round: for noise that the server adds
-    round: int = 0
+    scale: float = 1.0
+
+    @property
+    def mean(self) -> State:
+        """The mean update."""
+        return self.delta if self.scale == 1.0 else {name: self.scale * t for name, t in self.delta.items()}
+
+    def added_to(self, w: State) -> State:
+        """w plus the mean update; a tensor that does not travel stays the very tensor that it was."""
+        return {n: torch.add(t, self.delta[n], alpha=self.scale) if n in self.delta else t for n, t in w.items()}
 
 
 @dataclass(frozen=True)
@@ -71,30 +83,16 @@ class Algorithm:
 
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""  # paper and equation
-    weighting: ClassVar[Literal["samples", "uniform"]] = "samples"
-    steps_alone: ClassVar[bool] = False  # whether the server takes a step also where no client reported
+    weighting: ClassVar[Weighting] = "samples"
 
     def check(self, clients: int, clients_per_round: int) -> None:
         """Refuse a federation that this algorithm is not defined for (`FedkitError`)."""
-
-    def privacy(self, clients: int, sampled: int, rounds: int) -> dict[str, Any] | None:
-        """What a whole run promises a client, as plain data for its manifest; None: nothing is claimed."""
-        return None
-
-    def sample(self, clients: int, k: int, seed: int, round: int) -> list[int]:
-        """Who trains in a round, as positions in ascending order: here `k` of them without replacement."""
-        return sample_clients(clients, k, seed, round)
-
-    def protect(self, message: Broadcast, delta: State, *, seed: int, client: str) -> State:
-        """What the client does to its update before it leaves: here nothing."""
-        return delta
 
     def sends(self, name: str) -> bool:
         """Whether this tensor of the adapter travels, down and up.
 
         One that does not keeps its initial value, which every client draws from the run's seed, or gets once where the
-        run starts from another's adapter. `Aggregate.delta` then lacks it, so such an algorithm has a `server_step` of
-        its own.
+        run starts from another's adapter. `Aggregate.delta` then lacks it.
         """
         return True
 
@@ -112,7 +110,7 @@ class Algorithm:
 
     def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
         """Question 3: the next global adapter and the server's own state."""
-        return add(w, aggregate.delta), server
+        return aggregate.added_to(w), server
 
 
 def on_device(state: State, device: object) -> dict[str, Tensor]:

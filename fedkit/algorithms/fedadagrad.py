@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .adaptive import Adaptive
-from .aggregators import State, adagrad_second_moment
+from .aggregators import State
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,8 @@ class FedAdagrad(Adaptive):
     """Adagrad on the server, without momentum."""
 
     name: ClassVar[str] = "fedadagrad"
-    source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
     beta1: float = 0.0
 
     def second_moment(self, v: State, g: State) -> State:
         """v = v + g^2."""
-        return adagrad_second_moment(v, g)
+        return {name: v[name] + g[name].square() for name in v}

@@ -13,23 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .adaptive import Adaptive
-from .aggregators import State, adam_second_moment
-from .ranges import require
+from .adaptive import Forgetting
+from .aggregators import State
 
 
 @dataclass(frozen=True)
-class FedAdam(Adaptive):
-    """Adam on the server; beta1 0.9 and beta2 0.99 in both reference systems."""
+class FedAdam(Forgetting):
+    """Adam on the server."""
 
     name: ClassVar[str] = "fedadam"
-    source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
-    beta2: float = 0.99
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self, "beta2", least=0, most=1)
 
     def second_moment(self, v: State, g: State) -> State:
         """v = beta2 v + (1 - beta2) g^2."""
-        return adam_second_moment(v, g, self.beta2)
+        return {name: self.beta2 * v[name] + (1 - self.beta2) * g[name].square() for name in v}

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..common.errors import unknown
-from .aggregators import State, add, heavy_ball, momentum
+from ..common.hyperparameters import require
+from .aggregators import State, add, momentum
 from .base import Aggregate, Algorithm, ServerState
-from .ranges import require
 
 FORMS = ("hsu", "systems")
 
@@ -43,8 +43,10 @@ class FedAvgM(Algorithm):
         require(self, "eta", above=0)
 
     def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
-        """One step along the momentum."""
-        before, delta = server.get("m"), aggregate.delta
-        systems = self.form == "systems"
-        m = momentum(before, delta, self.beta, warm=True) if systems else heavy_ball(before, delta, self.beta)
-        return add(w, m, self.eta), {"m": m}
+        """One step along the momentum; tensors that do not travel stay."""
+        before, mean = server.get("m"), aggregate.mean
+        if self.form == "systems":
+            m = momentum(before, mean, self.beta, warm=True)
+        else:
+            m = dict(mean) if before is None else add(mean, before, self.beta)
+        return w | add({name: w[name] for name in m}, m, self.eta), {"m": m}

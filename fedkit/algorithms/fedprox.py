@@ -8,23 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
+from ..common.hyperparameters import require
 from .aggregators import State
 from .base import Algorithm, Broadcast, LocalRule, Parameters, on_device
-from .ranges import require
-
-
-@dataclass
-class _Proximal(LocalRule):
-    anchor: State
-    mu: float
-
-    def on_gradient(self, parameters: Parameters) -> None:
-        with torch.no_grad():
-            for name, p in parameters.items():
-                if p.grad is not None:
-                    p.grad.add_(p - self.anchor[name], alpha=self.mu)
 
 
 @dataclass(frozen=True)
@@ -40,4 +26,11 @@ class FedProx(Algorithm):
 
     def local_rule(self, message: Broadcast, client_state: State, device: object) -> LocalRule:
         """The proximal gradient, anchored at this round's global adapter."""
-        return _Proximal(on_device(message.adapter, device), self.mu)
+        anchor = on_device(message.adapter, device)
+
+        def pull(parameters: Parameters) -> None:
+            for name, p in parameters.items():
+                if p.grad is not None:
+                    p.grad.add_(p - anchor[name], alpha=self.mu)
+
+        return LocalRule(on_gradient=pull)

@@ -14,23 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .adaptive import Adaptive
-from .aggregators import State, yogi_second_moment
-from .ranges import require
+import torch
+
+from .adaptive import Forgetting
+from .aggregators import State
 
 
 @dataclass(frozen=True)
-class FedYogi(Adaptive):
-    """Yogi on the server; beta1 0.9 and beta2 0.99 in both reference systems."""
+class FedYogi(Forgetting):
+    """Yogi on the server."""
 
     name: ClassVar[str] = "fedyogi"
-    source: ClassVar[str] = "Reddi et al. 2021, algorithm 2"
-    beta2: float = 0.99
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self, "beta2", least=0, most=1)
 
     def second_moment(self, v: State, g: State) -> State:
-        """v = v - (1 - beta2) g^2 sign(v - g^2)."""
-        return yogi_second_moment(v, g, self.beta2)
+        """v = v - (1 - beta2) g^2 sign(v - g^2), which never falls below 0."""
+        squares = {name: g[name].square() for name in v}
+        return {name: t - (1 - self.beta2) * squares[name] * torch.sign(t - squares[name]) for name, t in v.items()}

@@ -18,17 +18,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .aggregators import State, add
-from .base import Aggregate, Algorithm, Broadcast, LocalRule, Parameters, ServerState
+from .aggregators import State
+from .base import Algorithm, Broadcast, LocalRule, Parameters
 
 LORA_A = ".lora_A."  # in every name that PEFT gives to an A
 
 
-class _FreezeA(LocalRule):
-    def on_gradient(self, parameters: Parameters) -> None:
-        for name, p in parameters.items():
-            if LORA_A in name:
-                p.grad = None  # neither clipping nor the optimizer sees it; a zero would still meet weight decay
+def freeze_a(parameters: Parameters) -> None:
+    """Throw A's gradient away: neither clipping nor the optimizer sees it; a zero would still meet weight decay."""
+    for name, p in parameters.items():
+        if LORA_A in name:
+            p.grad = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,5 @@ class FFALoRA(Algorithm):
         return LORA_A not in name
 
     def local_rule(self, message: Broadcast, client_state: State, device: object) -> LocalRule:
-        """A's gradient is thrown away before clipping."""
-        return _FreezeA()
-
-    def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
-        """The mean of B is added; A is the very tensor that it was."""
-        moved = add({name: w[name] for name in aggregate.delta}, aggregate.delta)
-        return {name: moved.get(name, t) for name, t in w.items()}, server
+        """B alone is trained."""
+        return LocalRule(on_gradient=freeze_a)

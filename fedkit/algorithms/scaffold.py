@@ -17,20 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from .aggregators import State, add, subtract, zeros_like
 from .base import Aggregate, Algorithm, Broadcast, Finished, LocalRule, Parameters, ServerState, on_device
-
-
-@dataclass
-class _Shift(LocalRule):
-    correction: State  # lr (c - c_k)
-
-    def on_step(self, parameters: Parameters) -> None:
-        with torch.no_grad():
-            for name, p in parameters.items():
-                p.sub_(self.correction[name])
 
 
 @dataclass(frozen=True)
@@ -46,9 +34,14 @@ class Scaffold(Algorithm):
 
     def local_rule(self, message: Broadcast, client_state: State, device: object) -> LocalRule:
         """The shift by lr (c - c_k) after each step."""
-        own = client_state or zeros_like(message.adapter)
-        difference = subtract(message.extra, own)
-        return _Shift(on_device({name: message.lr * d for name, d in difference.items()}, device))
+        difference = subtract(message.extra, client_state or zeros_like(message.adapter))
+        correction = on_device({name: message.lr * d for name, d in difference.items()}, device)
+
+        def shift(parameters: Parameters) -> None:
+            for name, p in parameters.items():
+                p.sub_(correction[name])
+
+        return LocalRule(on_step=shift)
 
     def finish_client(self, message: Broadcast, local: State, client_state: State, steps: int) -> Finished:
         """The new c_k, and its change for the server."""
@@ -60,4 +53,4 @@ class Scaffold(Algorithm):
     def server_step(self, w: State, aggregate: Aggregate, server: ServerState) -> tuple[State, ServerState]:
         """FedAvg's step, and c moved by the mean change over all N clients."""
         c = server.get("c") or zeros_like(w)
-        return add(w, aggregate.delta), {"c": add(c, aggregate.upload_sum, 1.0 / aggregate.clients)}
+        return aggregate.added_to(w), {"c": add(c, aggregate.upload_sum, 1.0 / aggregate.clients)}

@@ -2,7 +2,7 @@
 
 Client k has F_k(w) = (w - c_k)^T H_k (w - c_k) / 2, exact gradients and plain gradient steps, so that paths, resting
 points and control variates have closed forms. The algorithm is the very object that trains adapters: it is asked and
-told what the simulation asks and tells it, in the same order, but for who takes part.
+told what the simulation asks and tells it, in the same order (`fedkit.privacy.base.Method`), but for who takes part.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..algorithms import Aggregate, Algorithm, Broadcast
-from ..algorithms.aggregators import RunningMean, State, subtract
-from ..algorithms.base import ServerState
+from ..algorithms.aggregators import RunningMean, State
+from ..algorithms.base import Aggregate, Algorithm, LocalRule, ServerState
+from ..privacy.base import Mechanism, Method
 
 Gradient = Callable[[Tensor], Tensor]
 
@@ -36,6 +36,13 @@ class Quadratic:
         """(w - c)^T H (w - c) / 2 for w of shape (..., d)."""
         away = w - self.optimum
         return 0.5 * ((away @ self.curvature) * away).sum(-1)
+
+    def path(self, w: Tensor, steps: int, lr: float = 0.2) -> Tensor:
+        """The points (steps + 1, d) of plain gradient descent from w."""
+        points = [w]
+        for _ in range(steps):
+            points.append(points[-1] - lr * self.gradient(points[-1]))
+        return torch.stack(points)
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,42 @@ class Toy:
         right = torch.stack([share[k] * c.curvature @ c.optimum for k, c in self.clients.items()]).sum(0)
         return torch.linalg.solve(left, right)
 
+    def mean_move(self, w: Tensor, steps: int, lr: float = 0.2, weighting: str = "samples") -> Tensor:
+        """The mean of the clients' moves (d,) from w, by hand: what a server of averages gets in a round."""
+        share = self.weights(weighting)
+        moves = (share[k] * (c.path(w, steps, lr)[-1] - w) for k, c in self.clients.items())
+        return sum(moves, torch.zeros_like(w))
+
+    def play(
+        self,
+        algorithm: Algorithm,
+        *,
+        rounds: int,
+        steps: int | Sequence[int],
+        lr: float = 0.2,
+        start: Tensor | None = None,
+        privacy: Mechanism | None = None,
+        seed: int = 0,
+    ) -> Played:
+        """An algorithm on this federation, all clients in every round, weighted as the algorithm has it.
+
+        `steps`: local steps of every round, or of each.
+        """
+        schedule = [steps] * rounds if isinstance(steps, int) else list(steps)
+        method = Method(algorithm, privacy or Mechanism(), seed)
+        w, server, states = {"w": self.start if start is None else start}, {}, {}
+        gradients, weights = {k: c.gradient for k, c in self.clients.items()}, self.weights(method.weighting)
+        played, points = Played(w["w"][None], []), [w["w"]]
+        for t, number in zip(range(rounds), schedule, strict=True):
+            place = {"lr": lr, "steps": number, "round": t, "weights": weights}
+            w, server, paths = play_round(method, w, server, states, gradients, **place)
+            points.append(w["w"])
+            played.local.append({k: torch.stack([s["w"] for s in path]) for k, path in paths.items()})
+            played.server.append({slot: s["w"] for slot, s in server.items() if "w" in s})
+        played.path = torch.stack(points)
+        played.states = {k: s["w"] for k, s in states.items() if s}
+        return played
+
 
 def two_clients(samples: tuple[int, int] = (60, 40)) -> Toy:
     """The plane of notebook 31: A is steep from left to right, B from top to bottom; `samples` are their records."""
@@ -78,22 +121,8 @@ def two_clients(samples: tuple[int, int] = (60, 40)) -> Toy:
     )
 
 
-def local_path(client: Quadratic, w: Tensor, steps: int, lr: float) -> Tensor:
-    """The points (steps + 1, d) of plain gradient descent on one client from w."""
-    path = [w]
-    for _ in range(steps):
-        path.append(path[-1] - lr * client.gradient(path[-1]))
-    return torch.stack(path)
-
-
-def mean_move(toy: Toy, w: Tensor, steps: int, lr: float = 0.2, weighting: str = "samples") -> Tensor:
-    """The mean of the clients' moves (d,) from w, by hand: what a server of averages gets in a round."""
-    share = toy.weights(weighting)
-    return sum((share[k] * (local_path(c, w, steps, lr)[-1] - w) for k, c in toy.clients.items()), torch.zeros_like(w))
-
-
 def play_round(
-    algorithm: Algorithm,
+    method: Method,
     w: State,
     server: ServerState,
     states: MutableMapping[Hashable, State],
@@ -104,44 +133,35 @@ def play_round(
     round: int = 0,
     weights: Mapping[Hashable, float] | None = None,
     clients: int | None = None,
-    seed: int = 0,
 ) -> tuple[State, ServerState, dict[Hashable, list[State]]]:
     """One round of the clients that `gradients` names: the next adapter, the server's state, each client's path.
 
     `states` holds what clients keep and is changed in place. `weights`: 1 each by default; `clients`: how many the
-    federation has, all of `gradients` by default; `seed`: of the noise that an algorithm adds.
+    federation has, all of `gradients` by default.
     """
-    extra = algorithm.broadcast_extra(server, w)
     deltas, uploads, paths = RunningMean(), RunningMean(), {}
-    message = Broadcast(w, extra, lr, round)
+    message = method.broadcast(w, server, lr, round)
     for k, gradient in gradients.items():
         parameters = {name: torch.nn.Parameter(t.clone()) for name, t in w.items()}
-        rule = algorithm.local_rule(message, states.get(k, {}), "cpu")
+        rule = method.algorithm.local_rule(message, states.get(k, {}), "cpu") or LocalRule()
         paths[k] = [_copy(parameters)]
         for _ in range(steps):
-            for p in parameters.values():
-                p.grad = gradient(p.detach())
-            if rule:
-                rule.on_gradient(parameters)
             with torch.no_grad():
+                for p in parameters.values():
+                    p.grad = gradient(p.detach())
+                rule.on_gradient(parameters)
                 for p in parameters.values():
                     if p.grad is not None:
                         p -= lr * p.grad
-            if rule:
                 rule.on_step(parameters)
             paths[k].append(_copy(parameters))
-        local = paths[k][-1]
-        sent = {name: t for name, t in w.items() if algorithm.sends(name)}
-        delta = subtract({name: local[name] for name in sent}, sent)
-        delta = algorithm.protect(message, delta, seed=seed, client=str(k))
-        finished = algorithm.finish_client(message, local, states.get(k, {}), steps)
-        deltas.add(delta, 1.0 if weights is None else weights[k])
-        if finished.upload:
-            uploads.add(finished.upload, 1.0)
-        states[k] = finished.client_state
-    count, drawn = clients or len(gradients), len(gradients)
-    aggregate = Aggregate(deltas.mean(), uploads.total, deltas.count, count, drawn, seed, round)
-    return *algorithm.server_step(w, aggregate, server), paths
+        update = method.update(message, paths[k][-1], states.get(k, {}), steps, str(k))
+        deltas.add(update.delta, 1.0 if weights is None else weights[k])
+        if update.upload:
+            uploads.add(update.upload, 1.0)
+        states[k] = update.client_state
+    numbers = {"clients": clients or len(gradients), "expected": len(gradients), "round": round}
+    return *method.step(w, server, deltas, uploads, **numbers), paths
 
 
 def _copy(parameters: Mapping[str, torch.nn.Parameter]) -> State:
@@ -158,46 +178,15 @@ class Played:
     states: dict[str, Tensor] = field(default_factory=dict)  # what each client keeps at the end, where it keeps any
 
 
-def play(
-    algorithm: Algorithm,
-    toy: Toy,
-    *,
-    rounds: int,
-    steps: int | Sequence[int],
-    lr: float = 0.2,
-    start: Tensor | None = None,
-    seed: int = 0,
-) -> Played:
-    """An algorithm on a toy, all clients in every round, weighted as the algorithm has it.
-
-    `steps`: local steps of every round, or of each.
-    """
-    schedule = [steps] * rounds if isinstance(steps, int) else list(steps)
-    w, server, states = {"w": toy.start if start is None else start}, {}, {}
-    gradients, weights = {k: c.gradient for k, c in toy.clients.items()}, toy.weights(algorithm.weighting)
-    played = Played(w["w"][None], [])
-    points = [w["w"]]
-    for t, number in zip(range(rounds), schedule, strict=True):
-        w, server, paths = play_round(
-            algorithm, w, server, states, gradients, lr=lr, steps=number, round=t, weights=weights, seed=seed
-        )
-        points.append(w["w"])
-        played.local.append({k: torch.stack([s["w"] for s in path]) for k, path in paths.items()})
-        played.server.append({slot: s["w"] for slot, s in server.items()})
-    played.path = torch.stack(points)
-    played.states = {k: s["w"] for k, s in states.items() if s}
-    return played
-
-
 def feed(algorithm: Algorithm, deltas: Sequence[float]) -> tuple[Tensor, list[dict[str, float]]]:
     """The server's step alone, on one weight that starts at 0 and gets these mean updates.
 
     The weight (rounds + 1,) before the first round and after each, and the server's own numbers after each.
     """
     w, server, path, kept = {"w": torch.zeros(1, dtype=torch.float64)}, {}, [0.0], []
-    for t, d in enumerate(deltas):
+    for d in deltas:
         mean = {"w": torch.tensor([float(d)], dtype=torch.float64)}
-        w, server = algorithm.server_step(w, Aggregate(mean, {}, 1, 1, 1, round=t), server)
+        w, server = algorithm.server_step(w, Aggregate(mean, {}, 1, 1), server)
         path.append(float(w["w"]))
         kept.append({slot: float(s["w"]) for slot, s in server.items()})
     return torch.tensor(path, dtype=torch.float64), kept

@@ -1,24 +1,20 @@
-"""User-level differential privacy: the paper's mechanism as published, and DP-FedAvg with clipping and an accountant.
+"""Privacy for any algorithm: mechanisms that wrap it, and the accountant.
 
-`published` computes the noise of FedLLM-Bench's appendix D; `accounting` turns noise into epsilon and back, or refuses;
-`clipping` bounds an update; `attacks` measures what an attacker learns.
+`base` is the contract of a mechanism, and a method: an algorithm under it. `user_level` is clipping and noise on the
+sum with an accountant behind it (`accounting`: noise into epsilon and back, or a refusal); `published` the noise of
+FedLLM-Bench's appendix D. `primitives` draws clients, clips and noises; `registry` has the mechanisms by name.
 """
 
-from ..evaluation.attacks import advantage, advantage_bound, exposure, rank_exposure
-from .accounting import Sampling, epsilon, noise_multiplier
-from .clipping import adapted_bound, clipped
-from .published import claimed_epsilon, paper_sigma
+from ..common.door import front_door
 
-__all__ = [
-    "Sampling",
-    "adapted_bound",
-    "advantage",
-    "advantage_bound",
-    "claimed_epsilon",
-    "clipped",
-    "epsilon",
-    "exposure",
-    "noise_multiplier",
-    "paper_sigma",
-    "rank_exposure",
-]
+__getattr__, __dir__, __all__ = front_door(
+    __name__,
+    {
+        "accounting": ("Sampling", "epsilon", "noise_multiplier"),
+        "base": ("Mechanism", "Method"),
+        "primitives": ("adapted_bound", "clipped", "gaussian", "poisson_sample", "sample_clients"),
+        "published": ("PublishedNoise", "claimed_epsilon", "paper_sigma"),
+        "registry": ("MECHANISMS", "make_mechanism"),
+        "user_level": ("UserLevelDP",),
+    },
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,42 @@ class Comparison:
     kit: Session
     data: Built | FederatedDataset
     seeds: Mapping[int, Mapping[str, Run]]  # seed -> name -> run
+
+    @classmethod
+    def train(
+        cls,
+        kit: Session,
+        data: Built | FederatedDataset,
+        variants: Mapping[str, Variant],
+        *,
+        rounds: int,
+        clients_per_round: int,
+        seeds: Sequence[int] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Comparison:
+        """Each variant trained with each seed (default: the session's first), or taken from where it was trained.
+
+        `variants`: name -> (algorithm, parameters) or (algorithm, parameters, privacy mechanism). A run has never more
+        rounds or clients than the profile's; `settings` are further fields of `TrainSpec`. All variants of a seed draw
+        the same clients and batches, unless a mechanism draws clients itself.
+        """
+        dataset = data if isinstance(data, FederatedDataset) else data.dataset
+        train = kit.profile.dataset(dataset.name).train
+        brief = {
+            **(settings or {}),
+            "rounds": min(rounds, train.rounds),
+            "clients_per_round": min(clients_per_round, train.clients_per_round),
+        }
+        places = [(seed, name) for seed in seeds or kit.seeds[:1] for name in variants]
+        plans = []
+        for seed, name in places:
+            algorithm, params, *privacy = variants[name]
+            how = {"seed": seed, "settings": brief, "privacy": next(iter(privacy), None)}
+            plans.append(kit.plan(algorithm, dataset, **how, **params))
+        by_seed: dict[int, dict[str, Run]] = {}
+        for (seed, name), run in zip(places, kit.train_all(plans, dataset), strict=True):
+            by_seed.setdefault(seed, {})[name] = run
+        return cls(kit, data, by_seed)
 
     @property
     def runs(self) -> Mapping[str, Run]:
@@ -86,7 +122,7 @@ class Comparison:
         return completion_loss(loaded.model, loaded.tokenizer, answers, train.template, train.max_length)["loss"]
 
     def summary(self, seed: int | None = None) -> pd.DataFrame:
-        """One line a run of a seed (default: the first): its loss, length of the adapter's move, MB sent and received."""
+        """One line a run of a seed (default: the first): its loss, the adapter's move, MB sent and received."""
         from ..training.models import initial_state
 
         lines = {}

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from ..algorithms.aggregators import RunningMean, State
 from ..algorithms.base import ServerState
 from ..common.errors import FedkitError
-from ..common.files import write_text
+from ..common.files import new_file, write_text
 from .models import load_state, save_state
 
 
@@ -49,9 +49,8 @@ def save_progress(path: Path, progress: Progress) -> None:
         "last": progress.last,
         "seconds": progress.seconds,
     }
-    part = path.with_name(path.name + ".part")
-    save_file({k: v.contiguous() for k, v in _own(tensors).items()}, part, metadata={"fedkit": json.dumps(header)})
-    part.replace(path)
+    with new_file(path) as part:
+        save_file({k: v.contiguous() for k, v in _own(tensors).items()}, part, metadata={"fedkit": json.dumps(header)})
 
 
 def _own(tensors: State) -> State:
@@ -105,8 +104,8 @@ class ClientStates:
         self.folder = folder
 
     def _files(self, index: int) -> list[tuple[int, Path]]:
-        found = self.folder.glob(f"{index:07d}.r*.safetensors")
-        return sorted((int(p.name.split(".r")[1].split(".")[0]), p) for p in found)
+        files = self.folder.glob(f"{index:07d}.r*.safetensors")
+        return sorted((int(p.name.split(".r")[1].split(".")[0]), p) for p in files)
 
     def load(self, index: int, round: int) -> State:
         """The state of a client as of the start of `round`; empty for one that never took part."""
@@ -124,8 +123,8 @@ class ClientStates:
 
 
 def remove_strays(folder: Path) -> None:
-    """Delete what a kill left half written: our own parts, and the `.tmp...` that safetensors writes and renames."""
-    for pattern in (".tmp*", ".*.tmp", "*.part"):
+    """Delete what a kill left half written: parts of `new_file`, and the `.tmp...` that safetensors renames."""
+    for pattern in (".tmp*", ".*.tmp"):
         for path in [*folder.glob(pattern), *(folder / "clients").glob(pattern)]:
             path.unlink(missing_ok=True)
 

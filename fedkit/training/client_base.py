@@ -21,12 +21,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ..algorithms import Algorithm, Broadcast, LocalRule
+from ..algorithms.aggregators import State
+from ..algorithms.base import Algorithm, Broadcast, LocalRule
 from ..common.console import quiet
 from ..common.seeds import generator, torch_seed
 from ..data.federated import FederatedDataset
 from .losses import has_plain_head
-from .models import Loaded, State, adapter_state, set_adapter_state, trainable
+from .models import Loaded, adapter_state, set_adapter_state, trainable
 from .prompts import get_template
 from .specs import TrainSpec
 
@@ -46,7 +47,8 @@ class RuleMixin:
         """One micro-batch; on the last of an accumulation the rule may change the gradients."""
         loss = super().training_step(*args, **kwargs)  # type: ignore[misc]
         if self.rule is not None and self.accelerator.sync_gradients:  # type: ignore[attr-defined]
-            self.rule.on_gradient(self.parameters_by_name)
+            with torch.no_grad():
+                self.rule.on_gradient(self.parameters_by_name)
         return loss
 
     def floating_point_ops(self, inputs: Any) -> int:
@@ -65,7 +67,8 @@ class _StepRule(TrainerCallback):
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.trainer.rule is not None:
-            self.trainer.rule.on_step(self.trainer.parameters_by_name)
+            with torch.no_grad():
+                self.trainer.rule.on_step(self.trainer.parameters_by_name)
 
 
 @dataclass(frozen=True)

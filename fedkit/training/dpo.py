@@ -21,10 +21,9 @@ from torch import Tensor
 from ..common.console import quiet
 from ..common.errors import FedkitError
 from .client_base import LoraClient, RuleMixin
+from .encoding import IGNORED, EncodedPairs, encode_pairs
 from .losses import answer_logps
 from .models import set_adapter_state
-from .prompts import IGNORED
-from .prompts_pairs import EncodedPairs, encode_pairs
 from .reference import ReferenceLogps
 
 with quiet():
@@ -128,17 +127,17 @@ class DPOClient(LoraClient):
         In the batches of the training itself, so that in the first step of a run policy and reference agree to the
         bit.
         """
-        size, found = self.spec.batch_size, False
+        size, new_pairs = self.spec.batch_size, False
         for start in range(0, len(order), size):
             drawn = dict.fromkeys(order[start : start + size])
             new = [i for i in drawn if not self.keep or np.isnan(kept[i, 0])]
             if not new:
                 continue
-            if not found:
+            if not new_pairs:
                 set_adapter_state(self.loaded.model, self.start)
-                found = True
+                new_pairs = True
             kept[new] = self.reference_logps([encoded[i] for i in new])
-        return found
+        return new_pairs
 
     def reference_logps(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """log p of chosen and rejected answers by the model as it stands, in one batch: float32 (pairs, 2)."""

@@ -93,7 +93,7 @@ def architecture(name: str) -> Architecture:
     path = Path(name) / "config.json"
     if not path.is_file():
         raise FedkitError(
-            f"no sizes known for model {name!r}; give a folder with config.json, or add it to fedkit/estimate.py"
+            f"no sizes known for model {name!r}; give a folder with config.json, or add it to `ARCHITECTURES`"
         )
     c: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return Architecture(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .prompts import IGNORED
+from .encoding import IGNORED
 
 # Attributes by which some architectures transform logits after the head; those are asked for all their logits, and
 # trained by TRL's own loss.

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from ..algorithms.aggregators import State
 from ..common.console import quiet
 from ..common.errors import FedkitError, unknown
+from ..common.files import new_file
 from ..common.seeds import torch_seed
 from .specs import ModelSpec
-
-State = dict[str, Tensor]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 QUANTIZATION = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}}
@@ -56,7 +55,7 @@ def model_location(name: str) -> str:
 
     path = mini.model_path()
     if not (path / "config.json").is_file():
-        raise FedkitError(f"the embedded model is missing at {path}; build it with: python -m fedkit.mini.build")
+        raise FedkitError(f"the embedded model is missing at {path}; build it with: python -m tools.world model")
     return str(path)
 
 
@@ -203,13 +202,11 @@ def nbytes(*states: State) -> int:
 
 
 def save_state(state: State, path: str | Path) -> None:
-    """Write an adapter as safetensors, atomically."""
+    """Write an adapter as safetensors, whole or not at all."""
     from safetensors.torch import save_file
 
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    save_file({k: v.contiguous() for k, v in state.items()}, part)
-    part.replace(path)
+    with new_file(path) as part:
+        save_file({k: v.contiguous() for k, v in state.items()}, part)
 
 
 def load_state(path: str | Path) -> State:

@@ -1,23 +1,18 @@
-"""Prompt templates, and records as token ids whose labels cover exactly the answer.
+"""Prompt templates: an instruction, or a conversation so far, as the text that the answer continues.
 
-A template turns an instruction into the text before the answer. Prompt and answer are tokenized apart and joined, so
-the boundary is a token boundary by construction and no merge can run across it. Alpaca: Taori et al. 2023, in the
-language of the instruction for the eight languages of Fed-Aya; Vicuna v1.1: Chiang et al. 2023.
+Alpaca (Taori et al. 2023) has one instruction and one response, in the language of the instruction for the eight
+languages of Fed-Aya; a second turn repeats that pair below the first, its preamble said once. Vicuna v1.1 (Chiang et
+al. 2023) is made for conversations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from ..common.errors import FedkitError, unknown
-
-# Texts longer than the model reads are cut afterwards, without the tokenizer's warning.
-PLAIN: Mapping[str, bool] = {"add_special_tokens": False, "verbose": False}
-IGNORED = -100  # the label of a token outside the loss, as torch's cross entropy has it
 
 ALPACA_PREAMBLE: Mapping[str, str] = {
     "en": "Below is an instruction that describes a task. Write a response that appropriately completes the request.",
@@ -92,96 +87,65 @@ def encode_prompt(tokenizer: Any, prompt: str) -> list[int]:
     return ids if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *ids]
 
 
-def prompt_ids(
-    tokenizer: Any, template: Template, records: Sequence[Mapping[str, Any]], *, where: str
-) -> list[list[int]]:
-    """Token ids before the answer of each record (fields `instruction`, optional `language`), all tokenized at once.
+Turn = Mapping[str, str]  # role ("user", "assistant") and content, as in Fed-WildChat's conversations
 
-    `FedkitError` where there is no record.
+
+def turn_prompts(template: str | Template, turns: Sequence[Turn], language: str = "en") -> list[str]:
+    """The text before each answer of a conversation whose turns alternate and begin with the user's.
+
+    The first is `template.prompt`; each other follows an answer that its end token has closed. `FedkitError` for turns
+    in another order or an unknown template.
     """
-    if not records:
-        raise FedkitError(f"{where}: it has no records; leave it out of the federation")
-    texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
-    begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    return [begin + ids for ids in tokenizer(texts, **PLAIN)["input_ids"]]
+    form = get_template(template) if isinstance(template, str) else template
+    if form.name not in _CHATS:
+        raise unknown("template for conversations", form.name, _CHATS)
+    for place, turn in enumerate(turns):
+        wanted = ("user", "assistant")[place % 2]
+        if turn["role"] != wanted:
+            raise FedkitError(f"turn {place} of a conversation is by {turn['role']!r}; turns alternate, so {wanted!r}")
+    first, *later = (turn["content"] for turn in turns[::2])
+    return [form.prompt(first, language)] + [_CHATS[form.name].later(form, each, language) for each in later]
 
 
-def answer_ids(tokenizer: Any, answers: Sequence[str]) -> list[list[int]]:
-    """Token ids of answers, each with the end token; `FedkitError` where the tokenizer has none."""
-    if tokenizer.eos_token_id is None:
-        raise FedkitError("the tokenizer has no end token; set tokenizer.eos_token so that answers can end")
-    ids = tokenizer([answer.strip() for answer in answers], **PLAIN)["input_ids"]
-    return [each + [tokenizer.eos_token_id] for each in ids]
+def conversation_prompt(
+    template: str | Template, turns: Sequence[Turn], language: str = "en", *, end: str | None = None
+) -> str:
+    """The text before the next answer. `turns` begin and end with the user's and alternate.
 
-
-def no_room(heads: Sequence[Sequence[int]], max_length: int, where: str) -> FedkitError:
-    """What is said where every prompt fills `max_length`."""
-    return FedkitError(
-        f"{where}: max_length {max_length} leaves no answer token in any of {len(heads)} records; "
-        f"raise max_length to at least {min(map(len, heads)) + 1} tokens"
+    For one turn it is `template.prompt`. `end` is the tokenizer's end token, which closed each answer in training
+    (None: a line or a blank stands between turns). `FedkitError` for turns in another order or an unknown template.
+    """
+    form = get_template(template) if isinstance(template, str) else template
+    first, *later = turn_prompts(form, turns, language)
+    if len(turns) % 2 == 0:
+        raise FedkitError(f"a conversation of {len(turns)} turns does not end with the user's; give what to answer")
+    between = end or _CHATS[form.name].gap
+    return first + "".join(
+        answer["content"].strip() + between + text for answer, text in zip(turns[1::2], later, strict=True)
     )
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A client's records as token ids, kept flat: record i is `tokens[offsets[i]:offsets[i + 1]]`."""
+class _Chat:
+    """The text of a later turn, and what stands before it where no end token closed the answer."""
 
-    tokens: np.ndarray  # int32, all records end to end
-    answered: np.ndarray  # bool, as long: the tokens that the loss covers
-    offsets: np.ndarray  # int64, (records + 1,)
-    skipped: int  # records whose prompt leaves no room for an answer token
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> dict[str, list[int]]:
-        """`input_ids` and `labels` of one record; labels are `IGNORED` where nothing is answered."""
-        part = slice(self.offsets[index], self.offsets[index + 1])
-        ids = self.tokens[part]
-        return {"input_ids": ids.tolist(), "labels": np.where(self.answered[part], ids, IGNORED).tolist()}
-
-    @property
-    def prompt_lengths(self) -> np.ndarray:
-        """Tokens before the first answer of each record: int64 (records,)."""
-        ends = zip(self.offsets[:-1], self.offsets[1:], strict=True)
-        return np.array([self.answered[a:b].argmax() for a, b in ends], dtype=np.int64)
+    later: Callable[[Template, str, str], str]
+    gap: str
 
 
-Parts = Sequence[tuple[Sequence[int], bool]]  # pieces of a record in order: token ids, and whether they are an answer
+def _later_alpaca(form: Template, instruction: str, language: str) -> str:
+    whole = form.prompt(instruction, language)
+    return whole.removeprefix(next(p for p in ALPACA_PREAMBLE.values() if whole.startswith(p)))
 
 
-def pack(rows: Sequence[Parts], max_length: int, *, where: str) -> Encoded:
-    """Records from their pieces, each cut at `max_length`; a first prompt that fills it skips the record.
-
-    `FedkitError` where no record is left.
-    """
-    kept = [row for row in rows if len(row[0][0]) < max_length]
-    if not kept:
-        raise no_room([row[0][0] for row in rows], max_length, where)
-    tokens, answered, ends = list[int](), list[bool](), [0]
-    for row in kept:
-        for ids, answer in row:
-            part = ids[: max_length - (len(tokens) - ends[-1])]
-            tokens += part
-            answered += [answer] * len(part)
-        ends.append(len(tokens))
-    return Encoded(
-        np.array(tokens, dtype=np.int32),
-        np.array(answered, dtype=bool),
-        np.array(ends, dtype=np.int64),
-        len(rows) - len(kept),
-    )
+def _later_vicuna(form: Template, instruction: str, language: str) -> str:
+    return form.prompt(instruction, language).removeprefix(form.prompt("", language).partition("USER:")[0])
 
 
-def encode(
-    tokenizer: Any, template: Template, records: Sequence[Mapping[str, Any]], max_length: int, *, where: str = "records"
-) -> Encoded:
-    """Tokenize records (fields `instruction`, `response`, optional `language`) to at most `max_length` tokens.
-
-    The answer ends in the end token unless truncation takes it; a prompt that fills `max_length` leaves no answer
-    token, so the record is skipped and counted. `FedkitError` where no record at all is left.
-    """
-    heads = prompt_ids(tokenizer, template, records, where=where)
-    answers = answer_ids(tokenizer, [r["response"] for r in records])
-    rows = [((head, False), (answer, True)) for head, answer in zip(heads, answers, strict=True)]
-    return pack(rows, max_length, where=where)
+_CHATS: Mapping[str, _Chat] = MappingProxyType(
+    {
+        "alpaca": _Chat(_later_alpaca, ""),
+        "alpaca_english": _Chat(_later_alpaca, ""),
+        "vicuna_v1.1": _Chat(_later_vicuna, " "),
+    }
+)

@@ -29,9 +29,9 @@ class ReferenceLogps:
     def get(self, client: int, pairs: int) -> np.ndarray:
         """The client's table, to be filled in place and then handed to `save`."""
         if client not in self._kept:
-            found = self._read(client)
-            fits = found is not None and found.shape == (pairs, 2) and found.dtype == np.float32
-            self._kept[client] = found if fits else np.full((pairs, 2), np.nan, np.float32)
+            table = self._read(client)
+            fits = table is not None and table.shape == (pairs, 2) and table.dtype == np.float32
+            self._kept[client] = table if fits else np.full((pairs, 2), np.nan, np.float32)
         return self._kept[client]
 
     def save(self, client: int) -> None:

@@ -10,9 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..algorithms.base import Algorithm
 from ..common.code import code_hash
+from ..common.files import read_json
+from ..privacy.base import Mechanism
 from .checkpoint import read_history
 from .models import State, load_state
+from .registry import client_module
 from .specs import ModelSpec, TrainSpec
 
 
@@ -31,6 +35,12 @@ class RunConfig:
     base: str = ""  # content of the base model (`models.base_fingerprint`)
     code: str = ""  # the training code (`training_code`); with another, an old run is not taken for a new one
     initial: str | None = None  # the hash of the run whose adapter it starts from; None: a fresh one from the seed
+    privacy: Mapping[str, Any] | None = None  # a mechanism's name and parameters (`Mechanism.as_dict`); None: none
+
+    @property
+    def method(self) -> str:
+        """The algorithm, and the privacy mechanism that it runs under."""
+        return self.algorithm + (f" under {self.privacy['name']} privacy" if self.privacy else "")
 
     @property
     def hash(self) -> str:
@@ -39,13 +49,17 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
-        return {**asdict(self), "params": dict(self.params)}
+        return {**asdict(self), "params": dict(self.params), "privacy": self.privacy and dict(self.privacy)}
 
 
 @functools.cache
-def training_code() -> str:
-    """A hash of the source that a trained adapter depends on (`fedkit.common.code`)."""
-    return code_hash("fedkit.training.simulation")
+def training_code(algorithm: type[Algorithm], mechanism: type[Mechanism] = Mechanism, task: str = "sft") -> str:
+    """A hash of the source that a trained adapter depends on: the simulation, and what this run takes from registries.
+
+    A new algorithm, mechanism or task renames no run; a new file that a run reaches by imports does.
+    """
+    modules = {algorithm.__module__, mechanism.__module__, client_module(task)}
+    return code_hash("fedkit.training.simulation", *sorted(modules))
 
 
 @dataclass(frozen=True)
@@ -68,4 +82,4 @@ class Run:
     @property
     def manifest(self) -> dict[str, Any]:
         """Versions, device, wall time, peak memory, bytes, tokens."""
-        return json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        return read_json(self.folder / "manifest.json")

@@ -13,15 +13,13 @@ from typing import Any
 from datasets import Dataset
 
 from ..common.console import quiet
-from .client_base import ClientResult, LoraClient, RuleMixin, frozen_gc
+from .client_base import LoraClient, RuleMixin
+from .encoding import Encoded, encode, encode_conversations
 from .losses import answer_nll
-from .prompts import Encoded, encode
-from .prompts_chat import encode_conversations
 
 with quiet():
     from trl import SFTConfig, SFTTrainer
 
-__all__ = ["ClientResult", "SFTClient", "frozen_gc"]
 
 # How records become token ids, by the columns that they have: one exchange, or a conversation.
 ENCODERS: Mapping[tuple[str, ...], Callable[..., Encoded]] = MappingProxyType(

@@ -16,13 +16,16 @@ from typing import Any
 
 from filelock import FileLock
 
-from ..algorithms import Aggregate, Algorithm, Broadcast, make_algorithm
-from ..algorithms.aggregators import RunningMean, State, is_finite, norm, subtract, zeros_like
+from ..algorithms.aggregators import RunningMean, State, norm
+from ..algorithms.base import Broadcast
+from ..algorithms.registry import make_algorithm
 from ..common import console
 from ..common.errors import FedkitError
 from ..common.files import write_text
 from ..common.manifest import environment, peak_memory_mb
 from ..data.federated import FederatedDataset
+from ..privacy.base import Method
+from ..privacy.registry import make_mechanism
 from .checkpoint import (
     ClientStates,
     Progress,
@@ -34,8 +37,8 @@ from .checkpoint import (
     save_progress,
 )
 from .client_base import frozen_gc
-from .clients import check_columns, client_class
 from .models import Loaded, initial_state, load_model, nbytes, save_state
+from .registry import check_columns, client_class
 from .runs import Run, RunConfig
 from .specs import TrainSpec
 
@@ -60,9 +63,9 @@ def run(
     `loaded` saves loading the model again; `on_client(round, client)` is called after each committed client. Another
     process that trains the same run is waited for. `FedkitError` for a federation that does not fit.
     """
-    algorithm = make_algorithm(config.algorithm, **config.params)
+    method = Method(make_algorithm(config.algorithm, **config.params), make_mechanism(config.privacy), config.seed)
     dataset = dataset if config.clients is None else dataset.select(config.clients)
-    check(config, dataset, algorithm)
+    check(config, dataset, method)
     folder = Path(runs_dir) / config.hash
     finished = Run(folder, config)
     if (folder / "manifest.json").exists():
@@ -76,11 +79,11 @@ def run(
     with lock:
         if not (folder / "manifest.json").exists():
             write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
-            _Simulation(config, dataset, algorithm, folder, loaded, on_client, before).go(progress)
+            Simulation(config, dataset, method, folder, loaded, on_client, before).go(progress)
     return finished
 
 
-def check(config: RunConfig, dataset: FederatedDataset, algorithm: Algorithm) -> None:
+def check(config: RunConfig, dataset: FederatedDataset, method: Method) -> None:
     """Refuse a configuration that cannot run, before anything is written (`FedkitError`)."""
     train, n = config.train, len(dataset)
     for name in ("rounds", "clients_per_round", "local_steps", "batch_size", "grad_accum", "max_length"):
@@ -99,7 +102,8 @@ def check(config: RunConfig, dataset: FederatedDataset, algorithm: Algorithm) ->
             "lower clients_per_round or the minimum of records a client needs"
         )
     check_columns(train.task, dataset)
-    algorithm.check(n, train.clients_per_round)
+    method.algorithm.check(n, train.clients_per_round)
+    method.mechanism.check(n, train.clients_per_round)
 
 
 def start_of(config: RunConfig, runs_dir: Path) -> Run | None:
@@ -114,23 +118,25 @@ def start_of(config: RunConfig, runs_dir: Path) -> Run | None:
 
 def weighted(clients: list[dict[str, Any]], key: str) -> float | None:
     """The mean of a number over the clients that count, by samples; None where there is none."""
-    found = [(c[key], c["samples"]) for c in clients if c[key] is not None and not c["left_out"]]
-    weight = sum(n for _, n in found)
-    return sum(x * n for x, n in found) / weight if weight else None
+    values = [(c[key], c["samples"]) for c in clients if c[key] is not None and not c["left_out"]]
+    weight = sum(n for _, n in values)
+    return sum(x * n for x, n in values) / weight if weight else None
 
 
-class _Simulation:
+class Simulation:
+    """One run: its state, and the rounds that change it."""
+
     def __init__(
         self,
         config: RunConfig,
         dataset: FederatedDataset,
-        algorithm: Algorithm,
+        method: Method,
         folder: Path,
-        loaded: Loaded | None,
-        on_client: Callable[[int, str], None] | None,
+        loaded: Loaded | None = None,
+        on_client: Callable[[int, str], None] | None = None,
         before: Run | None = None,
     ) -> None:
-        self.config, self.dataset, self.algorithm, self.folder = config, dataset, algorithm, folder
+        self.config, self.dataset, self.method, self.folder = config, dataset, method, folder
         self.on_client = on_client
         self.loaded = loaded or load_model(config.model)
         remove_strays(folder)
@@ -144,8 +150,9 @@ class _Simulation:
         self.client = kind(self.loaded, dataset, config.train, seed=config.seed, start=start, folder=folder)
 
     def go(self, show: bool) -> None:
+        """Train what is left to train, and finish."""
         train = self.config.train
-        label = f"{self.config.algorithm} on {self.config.dataset}, seed {self.config.seed}"
+        label = f"{self.config.method} on {self.config.dataset}, seed {self.config.seed}"
         done = self.state.round * train.clients_per_round + len(self.state.done)
         bar = console.progress(
             total=train.rounds * train.clients_per_round,
@@ -163,28 +170,20 @@ class _Simulation:
         self.finish()
 
     def one_round(self, round: int, bar: Any) -> None:
+        """One round: its clients, the server's step, a line of history."""
         train, state = self.config.train, self.state
         started = time.perf_counter() - sum(c["seconds"] for c in state.done)
-        sampled = self.sampled(round)
-        extra = self.algorithm.broadcast_extra(state.server, state.adapter)
-        message = Broadcast(state.adapter, extra, cosine_rate(train, round), round)
-        for index in sampled[len(state.done) :]:
+        message = self.method.broadcast(state.adapter, state.server, cosine_rate(train, round), round)
+        for index in self.sampled(round)[len(state.done) :]:
             state.done.append(self.one_client(index, message))
             save_progress(self.checkpoint, state)
             if self.on_client:
                 self.on_client(round, self.dataset.ids[index].as_py())
             bar.update()
-        if state.deltas.count or self.algorithm.steps_alone:
-            aggregate = Aggregate(
-                state.deltas.mean() if state.deltas.count else zeros_like(state.adapter),
-                state.uploads.total,
-                state.deltas.count,
-                len(self.dataset),
-                train.clients_per_round,
-                self.config.seed,
-                round,
-            )
-            state.adapter, state.server = self.algorithm.server_step(state.adapter, aggregate, state.server)
+        numbers = {"clients": len(self.dataset), "expected": train.clients_per_round, "round": round}
+        state.adapter, state.server = self.method.step(
+            state.adapter, state.server, state.deltas, state.uploads, **numbers
+        )
         line = self.summary(message, time.perf_counter() - started)
         if line["loss"] is not None:
             bar.set_postfix(loss=f"{line['loss']:.3f}")
@@ -194,7 +193,8 @@ class _Simulation:
         append_history(self.history, line)
 
     def sampled(self, round: int) -> list[int]:
-        return self.algorithm.sample(len(self.dataset), self.config.train.clients_per_round, self.config.seed, round)
+        """The places of a round's clients."""
+        return self.method.sample(len(self.dataset), self.config.train.clients_per_round, round)
 
     @cached_property
     def first_drawn(self) -> dict[int, int]:
@@ -212,36 +212,32 @@ class _Simulation:
         """Train one client and fold its update into the round; an update that is not finite is left out."""
         began, name = time.perf_counter(), self.dataset.ids[index].as_py()
         own = self.states.load(index, message.round)
-        result = self.client.train(name, message, self.algorithm, own)
-        # In the model's order: a checkpoint has another, and sums over tensors would differ in their last digit.
-        sent = {name: message.adapter[name] for name in result.local if self.algorithm.sends(name)}
-        delta = subtract({name: result.local[name] for name in sent}, sent)
-        delta = self.algorithm.protect(message, delta, seed=self.config.seed, client=name)
-        finished = self.algorithm.finish_client(message, result.local, own, result.steps)
+        result = self.client.train(name, message, self.method.algorithm, own)
+        update = self.method.update(message, result.local, own, result.steps, name)
         samples = int(self.dataset.sizes[index])
-        good = is_finite(delta) and is_finite(finished.upload)
-        if good:
-            weight = float(samples) if self.algorithm.weighting == "samples" else 1.0
-            self.state.deltas.add(delta, weight)
-            if finished.upload:
-                self.state.uploads.add(finished.upload, 1.0)
-            self.states.save(index, message.round, finished.client_state)
+        if good := update.finite:
+            self.state.deltas.add(update.delta, float(samples) if self.method.weighting == "samples" else 1.0)
+            if update.upload:
+                self.state.uploads.add(update.upload, 1.0)
+            self.states.save(index, message.round, update.client_state)
+        sent = self.method.sent(message.adapter)
         return {
             "client": name,
             "samples": samples,
             "loss": result.loss if math.isfinite(result.loss) else None,
-            "update_norm": norm(delta) if good else None,
+            "update_norm": norm(update.delta) if good else None,
             **{key: value if math.isfinite(value) else None for key, value in result.metrics.items()},
             "left_out": None if good else "update is not finite",
             "steps": result.steps,
             "tokens": result.tokens,
             "skipped_records": result.skipped,
-            "bytes_down": nbytes(sent, message.extra, self.once(index, sent, message.round)),
-            "bytes_up": nbytes(delta, finished.upload),
+            "bytes_down": nbytes(sent, message.extra, message.terms, self.once(index, sent, message.round)),
+            "bytes_up": nbytes(update.delta, update.upload),
             "seconds": time.perf_counter() - began,
         }
 
     def summary(self, message: Broadcast, seconds: float) -> dict[str, Any]:
+        """A finished round's line of history."""
         done = self.state.done
         kind = client_class(self.config.train.task)
         return {
@@ -257,19 +253,17 @@ class _Simulation:
             "clients": done,
         }
 
-    def privacy(self) -> dict[str, Any] | None:
-        """What the algorithm promises; no epsilon where the first adapter was made of records before the run."""
-        train = self.config.train
-        said = self.algorithm.privacy(len(self.dataset), train.clients_per_round, train.rounds)
-        if said is None or said["epsilon"] is None or self.config.initial is None:
-            return said
-        why = f"the run starts from the adapter of run {self.config.initial}, whose use of clients' records it does not"
-        why += " count; add that run's epsilon and delta, if it has them, to epsilon_of_these_rounds and delta"
-        return {**said, "epsilon": None, "epsilon_of_these_rounds": said["epsilon"], "refused": why}
-
     def finish(self) -> None:
+        """Write the adapter, and the manifest that makes the run a finished one."""
+        train, history = self.config.train, read_history(self.history)
+        privacy = self.method.mechanism.statement(
+            self.method.algorithm,
+            len(self.dataset),
+            train.clients_per_round,
+            train.rounds,
+            initial=self.config.initial,
+        )
         save_state(self.state.adapter, self.folder / "adapter.safetensors")
-        history = read_history(self.history)
         manifest = {
             "config": self.config.as_dict(),
             "rounds": len(history),
@@ -278,7 +272,7 @@ class _Simulation:
             "bytes_up": sum(line["bytes_up"] for line in history),
             "tokens": sum(line["tokens"] for line in history),
             "left_out": sum(len(line["left_out"]) for line in history),
-            "privacy": self.privacy(),
+            "privacy": privacy,
             "peak_memory_mb": peak_memory_mb(),
             **environment(self.loaded.device),
         }

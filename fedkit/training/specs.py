@@ -49,7 +49,7 @@ class TrainSpec:
     max_grad_norm: float = 1.0
     # Where given, a client's steps are dynamic (settings, Fed-ChatbotPA) and `local_steps` is their expected number.
     dynamic_epochs: float | None = None
-    task: str = "sft"  # what a client trains: sft (answers) or dpo (preference pairs); see `fedkit.training.clients`
+    task: str = "sft"  # what a client trains: sft (answers) or dpo (preference pairs); see `fedkit.training.registry`
     beta: float = 0.1  # of DPO, Rafailov et al. 2023 equation 7 (settings: 0.1)
 
     def steps_of(self, records: int, clients: int) -> int:

@@ -1,0 +1,51 @@
+"""Hyperparameters of registered frozen dataclasses, checked when one is made and not after a night of training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from .errors import FedkitError, unknown
+
+T = TypeVar("T")
+
+
+def construct(kind: str, registry: Mapping[str, type[T]], name: str, params: Mapping[str, Any]) -> T:
+    """`registry[name](**params)`; `FedkitError` for an unknown name or parameter, or a value of another type."""
+    if name not in registry:
+        raise unknown(kind, name, registry)
+    hints = get_type_hints(registry[name])
+    types = {field.name: hints[field.name] for field in dataclasses.fields(registry[name])}  # type: ignore[arg-type]
+    for key, value in params.items():
+        if key not in types:
+            raise unknown(f"parameter of {name}", key, types or ["none"])
+        number = types[key] is float and isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number and not isinstance(value, types[key]):
+            raise FedkitError(f"parameter {key} of {name} takes a {types[key].__name__}, got {value!r}")
+    return registry[name](**{key: float(value) if types[key] is float else value for key, value in params.items()})
+
+
+def require(
+    of: Any,
+    field: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> None:
+    """`FedkitError` unless `of.field` is finite and within the bounds that are given; `of.name` is named."""
+    value = getattr(of, field)
+    bounds = {
+        "at least": (least, lambda bound: value >= bound),
+        "above": (above, lambda bound: value > bound),
+        "at most": (most, lambda bound: value <= bound),
+        "below": (below, lambda bound: value < bound),
+    }
+    given = {words: (bound, holds) for words, (bound, holds) in bounds.items() if bound is not None}
+    if math.isfinite(value) and all(holds(bound) for bound, holds in given.values()):
+        return
+    wanted = " and ".join(["finite", *(f"{words} {bound:g}" for words, (bound, _) in given.items())])
+    raise FedkitError(f"{field} of {of.name} is {value}; it must be {wanted}")
