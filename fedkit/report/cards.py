@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..analysis.lengths import lengths, mean_and_sd, profile_tokenizer
-from ..analysis.texts import Texts, texts
-from ..analysis.views import View, label_view, number_view, quantity_view
+from ..analysis.client_texts import Texts, lengths, texts
+from ..analysis.summaries import mean_and_sd
+from ..analysis.views import View, quantity_view, view
+from ..training.models import load_tokenizer
 
 if TYPE_CHECKING:
     from ..data.datasets.base import Dataset
@@ -67,7 +66,7 @@ def measure(built: Built, profile: Profile) -> Numbers:
     """The numbers of a built dataset; lengths in tokens of the profile's tokenizer."""
     dataset = built.dataset
     said = texts(dataset)
-    counted = lengths(said, profile_tokenizer(profile))
+    counted = lengths(said, load_tokenizer(profile.model.name))
     sizes, counts = dataset.sizes, built.counts()
     quantities = [("records", float(sizes.mean()), float(sizes.std()))]
     for column in [c for c in counted.columns if c != "owner"]:
@@ -96,9 +95,9 @@ def _languages(said: Texts) -> list[tuple[str, int, int]]:
 def _views(dataset: FederatedDataset, said: Texts, counted: Any) -> list[View]:
     views = [quantity_view(dataset)]
     if len(set(said.language)) > 1:
-        views.append(label_view(dataset, "language", said.language, said.owner))
+        views.append(view(dataset, "language", said.language, said.owner, by="divergence"))
     for column in ("instruction", "response"):
-        views.append(number_view(dataset, f"{column} length", counted[column].to_numpy(dtype=np.float64), said.owner))
+        views.append(view(dataset, f"{column} length", counted[column], said.owner, by="variance"))
     return views
 
 

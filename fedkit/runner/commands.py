@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 
 from ..common.errors import FedkitError, unknown
 from ..common.files import write_text
@@ -149,8 +150,13 @@ def data_folder_page() -> str:
 
 
 def data_folder_command(argv: Sequence[str]) -> int:
-    """Print `data_folder_page`."""
+    """Print what a data folder may hold, as Markdown (docs/data_folder.md)."""
     parser = argparse.ArgumentParser(prog="python -m fedkit data-folder", description=data_folder_page.__doc__)
     parser.parse_args(argv)
     print(data_folder_page(), end="")
     return 0
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {"export": export_command, "cards": cards_command, "data-folder": data_folder_command}
+)

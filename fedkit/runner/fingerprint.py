@@ -53,23 +53,22 @@ def notebook_hash(notebook: Notebook) -> str:
 
 
 def data_hash(data_dir: Path | None, datasets: tuple[str, ...]) -> str:
-    """Hash of names, sizes and times of the files under --data-dir that the notebook's datasets may read.
+    """Hash of names, sizes and times of the files under --data-dir that the notebook may read.
 
-    Those are the files of the raw sources that the builders declare; a dataset whose builder declares none, or that
-    has no builder, counts the whole folder.
+    Those are the files of the raw sources that its datasets declare, and of the benchmarks'; of a name that is no
+    dataset the whole folder.
     """
     if data_dir is None or not datasets:
         return _hash("none")
-    from ..data.builders import sources_of
-    from ..data.sources import SOURCES, find_files
+    from ..data.datasets.registry import DATASETS
+    from ..data.place import Place
+    from ..evaluation.benchmarks.registry import BENCHMARKS
 
-    files: set[Path] = set()
-    for name in datasets:
-        sources = sources_of(name)
-        if sources is None:
-            files |= {path for path in data_dir.rglob("*") if path.is_file()}
-        else:
-            files |= {path for source in sources for path in find_files(SOURCES[source], data_dir)}
+    place = Place(data_dir)
+    readers = [*BENCHMARKS.values(), *(DATASETS[name] for name in datasets if name in DATASETS)]
+    files = {path for reader in readers for source in reader.sources for path in place.files(source)}
+    if not set(datasets) <= set(DATASETS):
+        files |= {path for path in data_dir.rglob("*") if path.is_file()}
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
     return _hash(json.dumps([str(data_dir), stats]))
 

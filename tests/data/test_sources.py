@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedkit.common.errors import FedkitError
-from fedkit.data import json_stream
-from fedkit.data.readers import read_file
-from fedkit.data.sources import SOURCES, load_raw, locate, raw_records
+from fedkit.data import readers
+from fedkit.data.datasets.registry import SOURCES
+from fedkit.data.place import Place
+from fedkit.data.readers import JsonScanner, read_file
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROWS = [{"question": f"q{i} é 中\n", "answer": f'a,"{i}"'} for i in range(5)]
@@ -49,34 +50,35 @@ def as_csv(path: Path, rows: list[dict]) -> Path:
 
 def test_local_wins_and_says_so(tmp_path):
     path = write(tmp_path / "gsm8k" / "train.jsonl", lines(ROWS))
-    located, records = load_raw("gsm8k", data_dir=tmp_path, offline=True, embedded=True)
-    assert located.kind == "local" and str(path) in located.describe()
-    assert list(records) == ROWS
+    place = Place(tmp_path, offline=True, embedded=True)
+    located = place.locate("gsm8k")
+    assert located.kind == "local" and str(path) in located.describe() and located.files == place.files("gsm8k")
+    assert list(located.records()) == list(place.records(SOURCES["gsm8k"])) == ROWS
 
 
 def test_the_datasets_own_folder_is_a_data_folder_too(tmp_path):
     write(tmp_path / "gsm8k" / "train.jsonl", lines(ROWS))
-    assert locate("gsm8k", data_dir=tmp_path / "gsm8k").kind == "local"
+    assert Place(tmp_path / "gsm8k").locate("gsm8k").kind == "local"
 
 
 def test_one_spelling_of_a_table_is_read_once(tmp_path):
     write(tmp_path / "gsm8k" / "train.jsonl", lines(ROWS))
     write(tmp_path / "gsm8k" / "train.jsonl.gz", lines(ROWS))
-    assert len(list(load_raw("gsm8k", data_dir=tmp_path)[1])) == len(ROWS)
+    assert len(list(Place(tmp_path).records("gsm8k"))) == len(ROWS)
 
 
 def test_embedded_only_when_asked_and_the_folder_without_it_is_mentioned(tmp_path):
-    located = locate("aya", data_dir=tmp_path, embedded=True)
+    located = Place(tmp_path, embedded=True).locate("aya")
     assert located.kind == "embedded"
     assert str(tmp_path) in located.describe() and "embedded world" in located.describe()
-    assert locate("aya", data_dir=tmp_path).kind == "hub"
-    assert "CohereLabs/aya_dataset" in locate("aya").describe()
+    assert Place(tmp_path).locate("aya").kind == "hub"
+    assert "CohereLabs/aya_dataset" in Place().locate("aya").describe()
 
 
 def test_embedded_records_come_in_the_upstream_schema():
-    pytest.importorskip("fedkit.mini.world")
+    pytest.importorskip("fedkit.mini.records")
     for name in ("aya", "gsm8k", "gsm8k_test"):
-        records = list(load_raw(name, embedded=True, limit=7)[1])
+        records = list(Place(embedded=True).records(name, limit=7))
         assert len(records) == 7
         assert all(isinstance(row[key], kind) for row in records for key, kind in SOURCES[name].fields.items())
 
@@ -94,19 +96,19 @@ def test_embedded_records_come_in_the_upstream_schema():
 )
 def test_no_way_to_the_records_is_one_sentence(name, arguments, says):
     with pytest.raises(FedkitError, match=says):
-        locate(name, **arguments)
+        Place(**arguments).locate(name)
 
 
 def test_a_broken_local_file_never_falls_back(tmp_path):
     write(tmp_path / "gsm8k" / "train.jsonl", "{nonsense\n")
-    located = locate("gsm8k", data_dir=tmp_path, embedded=True)
+    located = Place(tmp_path, embedded=True).locate("gsm8k")
     with pytest.raises(FedkitError, match="line 1"):
-        list(raw_records(located))
+        list(located.records())
 
 
 def test_limit_is_positive():
     with pytest.raises(FedkitError, match="limit is 0"):
-        raw_records(locate("gsm8k", embedded=True), limit=0)
+        Place(embedded=True).records("gsm8k", limit=0)
 
 
 # --- the Hub
@@ -121,8 +123,8 @@ def test_hub_is_streamed_for_a_few_records_and_cached_for_all(monkeypatch):
         return iter(ROWS)
 
     monkeypatch.setattr(datasets, "load_dataset", fake)
-    assert list(load_raw("gsm8k")[1]) == ROWS
-    assert list(load_raw("gsm8k_test", limit=2)[1]) == ROWS[:2]
+    assert list(Place().records("gsm8k")) == ROWS
+    assert list(Place().records("gsm8k_test", limit=2)) == ROWS[:2]
     assert calls == [("openai/gsm8k", "main", "train", False), ("openai/gsm8k", "main", "test", True)]
 
 
@@ -141,13 +143,13 @@ def test_an_unreachable_hub_is_one_sentence_with_the_remedy(monkeypatch, late):
 
     monkeypatch.setattr(datasets, "load_dataset", fake)
     with pytest.raises(FedkitError, match="openai/gsm8k cannot be read .*--data-dir.*profile mini"):
-        list(load_raw("gsm8k")[1])
+        list(Place().records("gsm8k"))
 
 
 def test_hub_offline_is_respected(tmp_path):
     """With the real library: HF_HUB_OFFLINE and an empty cache end at once, without a connection."""
     pytest.importorskip("datasets")
-    code = "from fedkit.data.sources import load_raw; print(len(list(load_raw('gsm8k')[1])))"
+    code = "from fedkit.data.place import Place; print(len(list(Place().records('gsm8k'))))"
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     env["PYTHONPATH"] = str(Path(__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
@@ -200,14 +202,18 @@ def test_the_streamed_document_is_the_parsed_one_whatever_the_block(document, bl
     """Cut anywhere, a document gives the records that `json.loads` gives."""
     import io
 
-    before, json_stream.BLOCK = json_stream.BLOCK, block
+    def stream(text: str) -> list:
+        return list(JsonScanner(io.StringIO(text), Path("t.json")).records())
+
+    before, readers.BLOCK = readers.BLOCK, block
     try:
-        assert list(json_stream.records(io.StringIO(json.dumps(document, indent=indent)))) == document
+        assert stream(json.dumps(document, indent=indent)) == document
         by_client = {f"c{i}": [value] for i, value in enumerate(document) if isinstance(value, dict)}
-        streamed = list(json_stream.records(io.StringIO(json.dumps(by_client, ensure_ascii=False))))
-        assert streamed == [{**v[0], "client_id": c} for c, v in by_client.items()]
+        assert stream(json.dumps(by_client, ensure_ascii=False)) == [
+            {**v[0], "client_id": c} for c, v in by_client.items()
+        ]
     finally:
-        json_stream.BLOCK = before
+        readers.BLOCK = before
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.csv", "t.parquet"])
@@ -290,10 +296,10 @@ def test_a_folder_or_nothing_in_place_of_a_file(tmp_path, name):
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real data (../shared/data) is not here")
 def test_the_real_files():
-    train, test = (list(load_raw(name, data_dir=SHARED)[1]) for name in ("gsm8k", "gsm8k_test"))
+    train, test = (list(Place(SHARED).records(name)) for name in ("gsm8k", "gsm8k_test"))
     assert (len(train), len(test)) == (7473, 1319)  # Cobbe et al. 2021
     assert train == [json.loads(line) for line in (SHARED / "gsm8k/train.jsonl").read_text().splitlines()]
-    questions = list(load_raw("aya_test", data_dir=SHARED)[1])
+    questions = list(Place(SHARED).records("aya_test"))
     assert len(questions) == 160 and len({q["client_id"] for q in questions}) == 8
 
 
@@ -304,13 +310,4 @@ def test_a_number_that_python_does_not_read_is_a_fault_of_the_file(tmp_path, nam
     (tmp_path / "gsm8k").mkdir()
     (tmp_path / "gsm8k" / name).write_text(text.format("9" * 5000))
     with pytest.raises(FedkitError, match=rf"{name} cannot be read at line 1 \(Exceeds the limit"):
-        list(load_raw("gsm8k", data_dir=tmp_path)[1])
-
-
-def test_the_page_on_the_data_folder_is_up_to_date():
-    """docs/data_folder.md is what `python -m fedkit.data.catalog` prints: a line a source, with each of its files."""
-    from fedkit.data.catalog.__main__ import table
-
-    page = (Path(__file__).parents[2] / "docs" / "data_folder.md").read_text(encoding="utf-8")
-    assert page == table(), "stale; run python -m fedkit.data.catalog > docs/data_folder.md"
-    assert all(f"| {name}: " in page for name in SOURCES)
+        list(Place(tmp_path).records("gsm8k"))

@@ -245,7 +245,17 @@ def test_data_hash_sees_only_the_files_of_its_datasets(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     assert data_hash(tmp_path, ("gsm8k",)) == first
     os.utime(file, (1, 1))
-    assert data_hash(tmp_path, ("gsm8k",)) != first
+    second = data_hash(tmp_path, ("gsm8k",))
+    assert second != first
+    (tmp_path / "fedllm_bench").mkdir()
+    (tmp_path / "fedllm_bench" / "chatbot_test.json").write_text("[]")  # the questions of another dataset
+    assert data_hash(tmp_path, ("gsm8k",)) == second
+    (tmp_path / "vicuna_bench").mkdir()
+    (tmp_path / "vicuna_bench" / "question.jsonl").write_text("{}\n")  # any notebook may run a benchmark
+    assert data_hash(tmp_path, ("gsm8k",)) not in (first, second)
+    of_all = data_hash(tmp_path, ("no_dataset",))
+    (tmp_path / "notes.txt").write_text("xy")
+    assert data_hash(tmp_path, ("no_dataset",)) != of_all
     assert data_hash(None, ("gsm8k",)) == data_hash(tmp_path, ())
 
 
