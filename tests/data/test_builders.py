@@ -9,14 +9,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from data_tools import build, question_source, questions, test_records
 
 from fedkit.common.errors import FedkitError
-from fedkit.data.builders import BUILDERS, Cut, DropReport, build, questions, test_records
-from fedkit.data.builders.checks import fault, reasons
-from fedkit.data.builders.fed_aya import LANGUAGES, build_fed_aya, two_letter
-from fedkit.data.builders.questions import Question, question_source
+from fedkit.data.datasets.built import Cut, DropReport
+from fedkit.data.datasets.fed_aya import FED_AYA, LANGUAGES, two_letter
+from fedkit.data.datasets.questions import Question
+from fedkit.data.datasets.registry import DATASETS, SOURCES
 from fedkit.data.federated import FederatedDataset
-from fedkit.data.sources import SOURCES
+from fedkit.data.place import Place
+from fedkit.data.rules import fault, reasons
 from fedkit.profiles import get_profile
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -72,7 +74,7 @@ def test_every_rule_of_fed_aya_with_its_count(tmp_path):
         aya("big", inputs=" ask big 0 "),
     ]
     built = build(
-        "fed_aya", two_a_round(MINI), data_dir=folder(tmp_path, rows), minimum=4, held_out=["ask big 0", "ask also 1"]
+        "fed_aya", two_a_round(MINI), data_dir=folder(tmp_path, rows), minimum=4, excluded=["ask big 0", "ask also 1"]
     )
     assert built.drops.rows == [
         ("not a record", 1, 0),
@@ -225,7 +227,7 @@ def test_real_gsm8k():
 def test_gsm8k_test_set_is_of_the_training_sets_kind(tmp_path):
     assert test_records("gsm8k", MINI)[0].kind == "embedded"
     folder(tmp_path, [{"question": "q", "answer": "a"}], "gsm8k/train.jsonl")
-    with pytest.raises(FedkitError, match="one half of GSM8K; put gsm8k/test.jsonl"):
+    with pytest.raises(FedkitError, match="one half of gsm8k; put gsm8k/test.jsonl"):
         test_records("gsm8k", MINI, data_dir=tmp_path)
 
 
@@ -238,18 +240,17 @@ def test_gsm8k_test_set_is_of_the_training_sets_kind(tmp_path):
         (lambda: build("fed_ayaa", MINI), "unknown dataset 'fed_ayaa'; known: .*fed_aya, .*gsm8k"),
         (lambda: build("fed_aya", MINI, partition="random"), "unknown partition 'random'; known: by_language"),
         (lambda: build("fed_aya", MINI, minimun=3), "unknown parameter of fed_aya 'minimun'"),
-        (lambda: build("gsm8k", MINI, held_out=[]), "unknown parameter of gsm8k 'held_out'"),
+        (lambda: build("gsm8k", MINI, excluded=()), "unknown parameter of gsm8k 'excluded'"),
         (lambda: build("fed_aya", PAPER, offline=True), "aya is not at hand and offline"),
-        (lambda: build("fed_aya", MINI, data_dir="nowhere"), "data folder nowhere does not exist"),
+        (lambda: build("fed_aya", MINI, data_dir="nowhere"), "data folder .*nowhere does not exist"),
         (lambda: build("fed_aya", MINI, minimum=10**6), "no client has the 1000000 records"),
         (lambda: build("fed_aya", MINI, minimum=400), "a round of profile mini samples 4"),
         (lambda: build("fed_aya", MINI, n_clients=9), "partition='iid'"),
         (lambda: build("fed_aya", MINI, n_clients=9999, partition="iid"), "do not make 9999 clients"),
         (lambda: build("gsm8k", MINI, n_clients=1001), "1000 records do not make 1001 clients"),
         (lambda: build("gsm8k", MINI, minimum=51), "at least 51"),
-        (lambda: build("gsm8k", MINI, n_clients=None), "no n_clients"),
         (lambda: build("fed_aya", MINI, max_records_per_client=0), "must be at least 1"),
-        (lambda: test_records("fed_aya", MINI), "unknown dataset with test records"),
+        (lambda: test_records("fed_aya", MINI), "fed_aya has no test records; take its Ref questions"),
         (lambda: questions("gsm8k", MINI, per_language=1), "unknown dataset with Ref questions"),
         (lambda: questions("fed_aya", MINI, per_language=0), "at least 1"),
     ],
@@ -350,6 +351,6 @@ def test_hub_questions_are_held_out_from_training(monkeypatch):
 
 def test_registry_and_direct_use():
     assert {"fed_aya", "fed_chatbot_it", "fed_chatbot_pa", "fed_wildchat", "fed_wildchat_multi", "gsm8k"} <= set(
-        BUILDERS
+        DATASETS
     )
-    assert len(build_fed_aya(MINI, Cut(minimum=20), raw_limit=4000).dataset) == 38
+    assert len(FED_AYA.build(Place(embedded=True), Cut(minimum=20), raw_records=4000).dataset) == 38

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 from chat_tools import CHATBOT, CHATS, MINI, WILDCHAT, chat, few, talk, vote, write
+from data_tools import build, excluded, questions
 
 from fedkit.common.errors import FedkitError
-from fedkit.data.builders import BUILDERS, QUESTION_SETS, build, held_out, questions, sources_of
-from fedkit.data.builders.chatbot import NO_TURN_FIELD, TURN_DIFFERS
-from fedkit.data.builders.conversations import OPENING, UNANSWERED, exchanges
-from fedkit.data.builders.languages import CODES, language_code
-from fedkit.data.builders.released import PROMPT
-from fedkit.data.builders.wildchat import IN_TURNS, OLDER
-from fedkit.data.sources import SOURCES
+from fedkit.data.datasets.chatbot import NO_TURN_FIELD, TURN_DIFFERS
+from fedkit.data.datasets.registry import DATASETS, SOURCES, get_dataset
+from fedkit.data.datasets.released import PROMPT
+from fedkit.data.datasets.wildchat import IN_TURNS, OLDER
+from fedkit.data.rules import CODES, OPENING, UNANSWERED, exchanges, language_code
 from fedkit.profiles import get_profile
 
 SMOKE, PAPER = get_profile("smoke"), get_profile("paper")
@@ -84,7 +83,7 @@ def test_every_rule_of_the_votes_with_its_count(tmp_path, name):
         vote("big", 9, conversation_b=talk("q9", "\ud800")),
         vote("big", 3, conversation_a=talk(" q3\n", "a"), conversation_b=talk("q3", "b")),  # held out, as is the other
     ]
-    built = arena(tmp_path, rows, name, minimum=3, held_out=["q3"])
+    built = arena(tmp_path, rows, name, minimum=3, excluded=["q3"])
     assert built.drops.rows == [
         ("not a record", 1, 0),
         ("missing 'judge'", 1, 0),
@@ -121,8 +120,8 @@ def test_an_arena_record_without_turn_is_read_and_noted(tmp_path):
 
 @pytest.mark.parametrize(("name", "drift"), [("arena", NO_TURN_FIELD), ("wildchat", OLDER)])
 def test_the_embedded_worlds_older_schemas_give_the_same_dataset(tmp_path, name, drift):
-    from fedkit.mini.arena import arena_records
-    from fedkit.mini.wildchat import wildchat_records
+    from tools.world.arena import arena_records
+    from tools.world.wildchat import wildchat_records
 
     make, dataset = (arena_records, "fed_chatbot_pa") if name == "arena" else (wildchat_records, "fed_wildchat")
     made = []
@@ -181,7 +180,7 @@ def test_every_rule_of_the_conversations_with_its_count(tmp_path, name):
         chat("big", "q", "\ud800", "q", "a"),
         chat("big", " q2 ", "a", "q", "a"),
     ]
-    built = wild(tmp_path, rows, name, minimum=2, held_out=["q2"])
+    built = wild(tmp_path, rows, name, minimum=2, excluded=["q2"])
     own = {
         "fed_wildchat": [
             ("empty 'instruction'", 1, 0),
@@ -234,7 +233,7 @@ COUNTS = {"fed_chatbot_it": 237, "fed_chatbot_pa": 747, "fed_wildchat": 100, "fe
 
 @pytest.mark.parametrize("name", CHATS)
 def test_the_embedded_world_leaves_the_papers_clients(name):
-    built = build(name, MINI, **held_out(name, MINI))
+    built = build(name, MINI, **excluded(name, MINI))
     counts = built.counts().set_index("what")
     assert counts.loc["clients"].tolist() == [COUNTS[name]] * 2
     assert built.dataset.sizes.min() >= MINI.dataset(name).minimum
@@ -250,7 +249,7 @@ def test_the_embedded_world_leaves_the_papers_clients(name):
 def test_the_published_counts_are_those_of_the_papers_table():
     table = pytest.importorskip("fedkit.report.paper").TABLES["table1_datasets"]
     for name, title in zip(CHATS[:3], ("Fed-ChatbotIT", "Fed-ChatbotPA", "Fed-WildChat"), strict=True):
-        paper = BUILDERS[name].paper
+        paper = DATASETS[name].paper
         assert {what: paper[what] for what in ("clients", "samples")} == {
             what: table.value(title, what) for what in ("clients", "samples")
         }
@@ -359,10 +358,11 @@ def test_exchanges_says_what_it_left_out():
 
 
 def test_sources_are_declared():
-    assert sources_of("fed_chatbot_it") == ("arena", "fed_chatbot_it", "chatbot_test")
-    assert sources_of("fed_aya") == ("aya", "fed_aya", "aya_test", "aya_heldout")
-    assert sources_of("nothing") is None
-    for name in BUILDERS:
-        declared = sources_of(name)
-        assert declared is None or set(declared) <= set(SOURCES)
-        assert declared is not None or name not in QUESTION_SETS
+    names = {name: [source.name for source in dataset.sources] for name, dataset in DATASETS.items()}
+    assert names["fed_chatbot_it"] == ["arena", "fed_chatbot_it", "chatbot_test"]
+    assert names["fed_aya"] == ["aya", "fed_aya", "aya_test", "aya_heldout"]
+    assert names["hh_rlhf"] == ["hh_rlhf", "hh_rlhf_harmless", "hh_rlhf_helpful", "hh_rlhf_test"]
+    assert names["domains"] == ["alpaca", "mathinstruct", "code_alpaca", "fingpt"]
+    assert names["gsm8k"] == ["gsm8k", "gsm8k_test"] and set().union(*names.values()) == set(SOURCES)
+    with pytest.raises(FedkitError, match="unknown dataset 'nothing'; known: .*fed_aya"):
+        get_dataset("nothing")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from chat_tools import CHATBOT, CHATS, MINI, WILDCHAT, chat, few, vote, write
+from data_tools import build, excluded, question_source, questions
 
 from fedkit.common.errors import FedkitError
-from fedkit.data.builders import build, held_out, questions
-from fedkit.data.builders.questions import question_source
 from fedkit.profiles import get_profile
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -24,7 +23,7 @@ def test_embedded_questions_are_so_many_in_all(name):
     found = questions(name, MINI)
     assert len(found) == 50 == len({q.id for q in found}) and all(q.reference for q in found)
     assert question_source(name, MINI).kind == "embedded" and len(questions(name, SMOKE)) == 4
-    with pytest.raises(FedkitError, match="asked for 0 questions; per_language"):
+    with pytest.raises(FedkitError, match="0 questions are wanted of .*_test; ask for at least 1"):
         questions(name, MINI, per_language=0)
 
 
@@ -42,7 +41,7 @@ def test_real_chatbot_questions_have_no_reference(profile):
 @needs_real_data
 def test_the_offline_judge_rates_no_question_without_a_reference():
     pytest.importorskip("sacrebleu")
-    from fedkit.evaluation.judges.judge import ReferenceJudge
+    from fedkit.evaluation.judges import ReferenceJudge
 
     question = questions("fed_chatbot_it", MINI, data_dir=SHARED, offline=True)[0]
     assert ReferenceJudge().rate(question.instruction, "an answer", question.reference) is None
@@ -86,7 +85,7 @@ def test_questions_from_raw_records_are_of_users_that_are_not_trained_on(tmp_pat
     assert [q.reference for q in questions(name, few(), data_dir=tmp_path, answered=True)] == ["a"]
     released.unlink()
     for dataset in (name, other):
-        built = build(dataset, few(), data_dir=tmp_path, **held_out(dataset, few(), data_dir=tmp_path))
+        built = build(dataset, few(), data_dir=tmp_path, **excluded(dataset, few(), data_dir=tmp_path))
         assert built.dataset.clients == ("big0", "big1")
         texts = Counter(
             row.get("instruction") or row["conversation"][0]["content"] for row in built.dataset.table.to_pylist()

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
+from data_tools import build
 
 from fedkit.common.errors import FedkitError
 from fedkit.data import export as module
-from fedkit.data.builders import build, held_out
-from fedkit.data.export import FORMATS, IMPORTS, as_table, export, main
+from fedkit.data.export import FORMATS, IMPORTS, as_table, export
 from fedkit.data.federated import FederatedDataset
 from fedkit.data.partitioners import natural
 from fedkit.profiles import get_profile
@@ -61,53 +55,6 @@ def test_an_export_is_read_as_a_release(dataset, tmp_path):
     again = build(dataset.name, SMOKE, data_dir=tmp_path)
     assert again.located.kind == "local" and again.drops.dropped == 0
     assert again.dataset.fingerprint == dataset.fingerprint
-
-
-@pytest.mark.parametrize(("form", "end"), [("json", ".json"), ("parquet", ".parquet"), ("disk", "")])
-def test_the_command(form, end, tmp_path, capsys):
-    out = tmp_path / f"chats{end}"
-    assert main(["fed_chatbot_it", "--profile", "smoke", "--format", form, "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    asked = held_out("fed_chatbot_it", SMOKE)
-    dataset = build("fed_chatbot_it", SMOKE, **asked).dataset
-    assert len(asked["held_out"]) == SMOKE.dataset("fed_chatbot_it").test_questions
-    assert IMPORTS[form](out).fingerprint == dataset.fingerprint
-    assert f"{len(dataset)} clients, {dataset.n_records} records" in said and dataset.fingerprint[:16] in said
-    assert "embedded world" in said and " tie," in said
-
-
-def test_a_control_is_exported_as_it_is_built(tmp_path):
-    out = tmp_path / "x.json"
-    assert main(["gsm8k", "--profile", "smoke", "--partition", "iid", "--seed", "3", "--out", str(out)]) == 0
-    dataset = build("gsm8k", SMOKE, partition="iid", seed=3).dataset
-    assert FederatedDataset.import_json(out).fingerprint == dataset.fingerprint
-    assert list(json.loads(out.read_text(encoding="utf-8"))) == list(dataset.clients)
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["fed_chat"], "unknown dataset 'fed_chat'; known: .*fed_chatbot_it"),
-        (["gsm8k", "--format", "csv"], "unknown export format 'csv'; known: disk, json, parquet"),
-        (["gsm8k", "--profile", "tiny"], "unknown profile 'tiny'"),
-        (["gsm8k", "--partition", "even"], "unknown partition 'even'"),
-        (["gsm8k", "--data-dir", "nowhere"], "nowhere does not exist"),
-        (["fed_wildchat", "--profile", "paper", "--offline"], "wildchat is not at hand and offline"),
-    ],
-)
-def test_a_mistake_is_a_sentence(words, says, tmp_path, capsys):
-    assert main([words[0], "--profile", "smoke", *words[1:], "--out", str(tmp_path / "x")]) == 2
-    shown = capsys.readouterr().err
-    assert re.search(says, shown) and shown.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
-def test_runs_as_a_module():
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "fedkit.data.export", "--help"], cwd=root, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0 and "--format" in done.stdout
 
 
 def test_other_files_are_refused(tmp_path):

@@ -115,7 +115,7 @@ TALKS = [
 
 @pytest.fixture
 def talks():
-    from fedkit.data.builders.schemas import TALKED
+    from fedkit.data.datasets.base import TALKED
 
     rows = [{"conversation": talk, "language": "en"} for talk in TALKS]
     return FederatedDataset.from_partition(pa.Table.from_pylist(rows, schema=TALKED), natural(OWNERS), name="talks")
@@ -215,7 +215,7 @@ def test_killed_while_saving_leaves_no_half_dataset(small, tmp_path):
     """A process that dies between two files of a save leaves the old dataset whole."""
     small.save(tmp_path / "d")
     code = (
-        "import os, sys; from fedkit import federated\n"
+        "import os, sys; from fedkit.data import federated\n"
         "old = federated.FederatedDataset.load(sys.argv[1]); np = federated.np\n"
         "np.save = lambda *a: os._exit(9)\n"
         "old.select(['ann']).save(sys.argv[1])"

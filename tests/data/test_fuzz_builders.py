@@ -1,6 +1,6 @@
-"""Every builder on 10,000 malformed records of every schema that it reads: no crash, and every record accounted for.
+"""Every dataset on 10,000 malformed records of every schema that it reads: no crash, and every record accounted for.
 
-The pairs of dataset and source come from the registry, so a new builder that declares its sources is fuzzed too.
+The pairs of dataset and source come from the registry, so a new dataset is fuzzed too.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fedkit.common.errors import FedkitError
-from fedkit.data import sources
-from fedkit.data.builders import BUILDERS, Cut
-from fedkit.data.builders.recipe import HELD_OUT, Recipe
-from fedkit.data.sources import SOURCES, locate, raw_records
+from fedkit.data import place as module
+from fedkit.data.datasets.base import EXCLUDED, Dealt, People
+from fedkit.data.datasets.built import Cut
+from fedkit.data.datasets.registry import DATASETS, SOURCES
+from fedkit.data.place import Place
 from fedkit.profiles import get_profile
 
 BATCH, BATCHES, AGAIN = 250, 40, 8  # records a batch; batches of a schema, and for each further dataset that reads it
 HUGE = "a" * 300_000
 SMOKE = get_profile("smoke")
-OWNED = "domains"  # a domain a client; the other builders that are no recipe deal their records at random
 PARTS = {"hh_rlhf_harmless": {"part": "harmless"}, "hh_rlhf_helpful": {"part": "helpful"}}  # what reads a source
 
 
 def cases() -> list[tuple[str, str, int]]:
     """(dataset, source, batches) of all that is trained on; test sets have tests of their own."""
-    pairs = [(name, source) for name, builder in BUILDERS.items() for source in getattr(builder, "sources", ())]
-    trained = [pair for pair in pairs if not pair[1].endswith(("_test", "_heldout"))]
+    pairs = [(name, source.name) for name, dataset in DATASETS.items() for source in dataset.sources]
+    trained = [pair for pair in pairs if not pair[1].endswith(("_test", "_heldout", "tfns"))]
     seen = [source for _, source in trained]
     return [(*pair, AGAIN if pair[1] in seen[:i] else BATCHES) for i, pair in enumerate(trained)]
 
@@ -42,8 +42,8 @@ def cases() -> list[tuple[str, str, int]]:
 def sound(name: str, source: str) -> tuple[dict[str, Any], ...]:
     """Some records of the schema as upstream has them: the embedded world's, or a build's own for a release."""
     if SOURCES[source].embedded:
-        return tuple(raw_records(locate(source, embedded=True), limit=200))[:200]
-    built = BUILDERS[name](SMOKE, Cut(minimum=5), raw_limit=SMOKE.dataset(name).raw_records).dataset
+        return tuple(Place(embedded=True).records(source, limit=200))
+    built = DATASETS[name].build(Place(embedded=True), SMOKE.dataset(name).cut, minimum=5).dataset
     return tuple({**row, "client_id": client} for client in built.clients[:10] for row in built.records(client)[:20])
 
 
@@ -130,19 +130,19 @@ def check_text(value: Any) -> None:
 def test_no_record_is_lost(name, source, batches, tmp_path, monkeypatch):
     given_rows: list[Any] = []
 
-    def local(located, seed, limit):
+    def local(located, limit):
         return iter(given_rows if located.source.name == source else sound(name, located.source.name))
 
-    monkeypatch.setattr(sources, "_KINDS", {**sources._KINDS, "local": local})
-    builder, good, read = BUILDERS[name], sound(name, source), []
-    cut = Cut() if isinstance(builder, Recipe) or name == OWNED else Cut(n_clients=2)
-    part = PARTS.get(source, {})
+    monkeypatch.setattr(module, "_KINDS", {**module._KINDS, "local": local})
+    dataset, good, read = DATASETS[name], sound(name, source), []
+    cut = Cut(n_clients=2) if isinstance(dataset, Dealt) else Cut()
+    place, part = Place(tmp_path, embedded=True), PARTS.get(source, {})
     lay(tmp_path, source)
     try:
         given_rows[:] = good
-        builder(SMOKE, cut, data_dir=tmp_path, **part)
+        dataset.build(place, cut, **part)
     except FedkitError:  # a dataset of several sources takes all of them from the folder, or none
-        lay(tmp_path, *builder.sources)
+        lay(tmp_path, *(each.name for each in dataset.sources))
 
     @settings(
         max_examples=batches,
@@ -158,14 +158,15 @@ def test_no_record_is_lost(name, source, batches, tmp_path, monkeypatch):
         rows = [spoil(good[rng.integers(len(good))], odd, rng) for _ in range(BATCH)]
         rows.append(spoil(good[0], [HUGE], rng))
         given_rows[:] = [*rows, *(copy.deepcopy(good[i]) for i in range(10))]
-        built = builder(SMOKE, cut, data_dir=tmp_path, **part)
+        built = dataset.build(place, cut, **part)
         drops, own = built.drops, built.dataset
         read.append(drops.read)
         assert drops.read >= len(given_rows) and drops.kept + drops.dropped == drops.read
         assert drops.kept == own.n_records == own.sizes.sum()
         assert all(reason and count > 0 for reason, count, _ in drops.rows)
-        if isinstance(builder, Recipe):
-            known = {*builder.form(built.located).rules, HELD_OUT, f"{builder.who} with fewer than 1"}
+        if isinstance(dataset, People):
+            form = next(form for form in dataset.forms if form.source == built.located.source)
+            known = {*form.reasons, EXCLUDED, f"{dataset.who} with fewer than 1"}
             assert {reason for reason, _, _ in drops.rows} <= known
             assert drops.read == len(given_rows)
         for row in own.table.to_pylist():

@@ -9,24 +9,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_tools import build, session, test_records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openfed_tools import alpaca, folder, rows_of
 
-from fedkit.analysis.heterogeneity import label_shares, label_skew
+from fedkit.analysis.summaries import label_shares, label_skew
 from fedkit.common.errors import FedkitError
-from fedkit.data.builders import Cut, build, openfed, test_records
-from fedkit.data.builders.openfed.domains import DOMAINS
-from fedkit.data.builders.openfed.instructions import INSTRUCTION_SETS, alpaca_row
-from fedkit.data.builders.openfed.pairs import HH_RLHF, ULTRAFEEDBACK
-from fedkit.data.sources import SOURCES
+from fedkit.data.datasets.alpaca import ALPACA, MEDICAL
+from fedkit.data.datasets.base import Dealt
+from fedkit.data.datasets.built import Cut
+from fedkit.data.datasets.domains import PARTS
+from fedkit.data.datasets.fingpt import FINGPT
+from fedkit.data.datasets.registry import DATASETS
+from fedkit.data.place import Place
 from fedkit.profiles import PROFILES, get_profile
-from fedkit.report.paper import OPENFEDLLM_DATASETS, SETTINGS
+from fedkit.report.paper import SETTINGS, TABLES
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 MINI, SMOKE, PAPER = (get_profile(name) for name in ("mini", "smoke", "paper"))
 needs_real_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data (../shared/data) is not here")
-every = pytest.mark.parametrize("name", openfed.BUILDERS)
+OPENFEDLLM = [name for name in DATASETS if not name.startswith("fed_") and name != "gsm8k"]
+every = pytest.mark.parametrize("name", OPENFEDLLM)
 SFT, PAIR = ["instruction", "response", "language"], ["instruction", "chosen", "rejected", "language"]
 
 
@@ -62,10 +66,10 @@ def test_controls_share_out_the_very_same_records(name, partition):
 
 
 @every
-def test_what_a_builder_reads_is_in_the_catalog(name):
-    sources = openfed.BUILDERS[name].sources
-    assert set(sources) <= set(SOURCES) and all(SOURCES[s].licence and SOURCES[s].description for s in sources)
-    assert any(SOURCES[s].hub for s in sources)
+def test_what_a_dataset_reads_has_a_licence_and_a_place(name):
+    sources = DATASETS[name].sources
+    assert all(source.licence and source.description and source.files for source in sources)
+    assert any(source.hub for source in sources)
 
 
 def test_counts_are_those_of_the_papers_text_profile_and_scripts():
@@ -78,18 +82,18 @@ def test_counts_are_those_of_the_papers_text_profile_and_scripts():
     }
     for name, script in scripts.items():
         counts = build(name, SMOKE).counts().set_index("what")["paper"]
-        row, run = OPENFEDLLM_DATASETS.rows[name], SETTINGS[f"OpenFedLLM {script}"]
+        row, run = TABLES["openfedllm_datasets"].rows[name], SETTINGS[f"OpenFedLLM {script}"]
         assert counts.to_dict() == {what: row[what] for what in ("clients", "samples")}
         assert run.clients == row["clients"] and run.sampled == row.get("clients a round", run.sampled)
         spec = PAPER.dataset(name)
-        assert (spec.n_clients or len(DOMAINS)) == run.clients and spec.train.clients_per_round == run.sampled
+        assert (spec.n_clients or len(PARTS)) == run.clients and spec.train.clients_per_round == run.sampled
         assert (spec.train.lr_first, spec.train.lr_last, spec.train.rounds) == (run.lr_first, run.lr_last, run.rounds)
         assert spec.train.samples_per_round == run.batch_size * run.grad_accum * run.local_steps
         assert PAPER.model_of(name).lora.r == run.lora_r
         if spec.max_records_per_client:
             assert spec.max_records_per_client * run.clients == row["samples"]
     for profile in PROFILES.values():
-        assert set(openfed.BUILDERS) <= set(profile.datasets)
+        assert set(OPENFEDLLM) <= set(profile.datasets)
 
 
 @pytest.mark.parametrize(
@@ -170,21 +174,21 @@ def test_a_headline_needs_its_input(tmp_path):
 
 def test_a_domain_is_a_client():
     built = build("domains", MINI)
-    assert built.dataset.clients == tuple(sorted(DOMAINS)) and built.dataset.sizes.tolist() == [500] * 4
+    assert built.dataset.clients == tuple(sorted(PARTS)) and built.dataset.sizes.tolist() == [500] * 4
     shares = label_shares(built.dataset, "domain")
-    assert np.array_equal(shares.loc[list(DOMAINS), list(DOMAINS)].to_numpy(), np.eye(4))
+    assert np.array_equal(shares.loc[list(PARTS), list(PARTS)].to_numpy(), np.eye(4))
     # Each client has its own label alone, a quarter of the whole: (|1 - 1/4| + 3 x 1/4) / 2.
     assert label_skew(built.dataset, "domain") == 0.75
     iid = build("domains", MINI, partition="iid").dataset
     assert label_skew(iid, "domain") < 0.1
-    for domain, corpus in DOMAINS.items():
+    for domain, corpus in PARTS.items():
         own = {row["response"] for row in built.dataset.records(domain)}
-        assert own <= {row["response"] for row in build(corpus, MINI).dataset.table.to_pylist()}
+        assert own <= {row["response"] for row in build(corpus.name, MINI).dataset.table.to_pylist()}
 
 
 def test_drops_of_a_domain_are_its_own(tmp_path):
-    for corpus in DOMAINS.values():
-        folder(tmp_path, f"{corpus}/train.jsonl", [alpaca(i, input="it") for i in range(6)])
+    for corpus in PARTS.values():
+        folder(tmp_path, f"{corpus.name}/train.jsonl", [alpaca(i, input="it") for i in range(6)])
     folder(tmp_path, "code_alpaca/train.jsonl", [alpaca(0), alpaca(1, output=""), alpaca(2, output=None)])
     profile = replace(MINI, datasets={**MINI.datasets, "domains": two_a_round("domains")})
     built = build("domains", profile, data_dir=tmp_path, minimum=2)
@@ -206,7 +210,7 @@ def two_a_round(name: str):
 # --- held-out records
 
 
-@pytest.mark.parametrize("name", [name for name in openfed.TEST_SETS if name != "tfns"])
+@pytest.mark.parametrize("name", [name for name in OPENFEDLLM if name != "domains"])
 def test_held_out_records_are_of_the_training_sets_columns_and_not_in_it(name):
     located, records = test_records(name, MINI)
     assert located.kind == "embedded" and len(records) >= 50
@@ -225,7 +229,7 @@ def test_one_half_of_a_set_is_refused(tmp_path):
 
 @needs_real_data
 def test_tfns_in_the_form_of_fingpt(tmp_path):
-    located, records = test_records("tfns", MINI, data_dir=SHARED)
+    located, records = FINGPT.tweets(session(MINI, SHARED).place)
     assert located.kind == "local" and len(records) == 2388
     with open(SHARED / "tfns/sent_valid.csv", encoding="utf-8", newline="") as file:
         labels = Counter(row["label"] for row in csv.DictReader(file))
@@ -248,7 +252,6 @@ def test_tfns_in_the_form_of_fingpt(tmp_path):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda tmp: build("alpaca", MINI, n_clients=None), "gives alpaca no n_clients"),
         (lambda tmp: build("domains", MINI, n_clients=8), "its own 4 clients"),
         (lambda tmp: build("alpaca", MINI, part="all"), "unknown parameter of alpaca 'part'"),
         (lambda tmp: build("fingpt", PAPER, offline=True), "fingpt is not at hand and offline"),
@@ -272,7 +275,7 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-CORPORA = [*INSTRUCTION_SETS.values(), ULTRAFEEDBACK, HH_RLHF]
+CORPORA = [dataset for dataset in DATASETS.values() if isinstance(dataset, Dealt)]
 FIELDS = st.sampled_from(["instruction", "input", "output", "completions", "chosen", "rejected", "source"])
 TURNS = st.lists(st.sampled_from(["\n\nHuman:", "\n\nAssistant:", " a", "", "\ud800", "\n"]), max_size=8).map("".join)
 
@@ -281,19 +284,17 @@ TURNS = st.lists(st.sampled_from(["\n\nHuman:", "\n\nAssistant:", " a", "", "\ud
 @given(record=JSON | st.dictionaries(FIELDS, JSON | TURNS))
 def test_no_record_is_too_odd(record):
     for corpus in CORPORA:
-        fields = SOURCES[corpus.name].fields
-        row = corpus.row(record, fields)
+        row, owner = corpus.form.read(record)
+        assert owner is None
         if isinstance(row, str):
-            assert row in corpus.reasons(fields)
+            assert row in corpus.form.reasons
         else:
-            assert list(row) == corpus.schema.names
+            assert row.pop("client_id") is None and list(row) == corpus.schema.names
             assert all(isinstance(text, str) and text.strip() and text.encode() for text in row.values())
 
 
 def test_direct_use():
-    assert len(INSTRUCTION_SETS["medical"](MINI, Cut(n_clients=7), raw_limit=70).dataset) == 7
-    assert alpaca_row(alpaca(0), SOURCES["alpaca"].fields) == {
-        "instruction": "do 0",
-        "response": "done 0",
-        "language": "en",
-    }
+    assert len(MEDICAL.build(Place(embedded=True), Cut(n_clients=7), raw_records=70).dataset) == 7
+    assert len(MEDICAL.build(Place(embedded=True), Cut(raw_records=70)).dataset) == 20  # where nobody says how many
+    row = {"instruction": "do 0", "response": "done 0", "language": "en", "client_id": None}
+    assert ALPACA.form.read(alpaca(0)) == (row, None)

@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from data_tools import build, test_records
 from openfed_tools import folder, rows_of
 
 from fedkit.common.errors import FedkitError
-from fedkit.data.builders import build, test_records
-from fedkit.data.builders.openfed.pairs import hh_row, ultrafeedback_row
-from fedkit.data.sources import SOURCES
+from fedkit.data.datasets.hh_rlhf import HH_RLHF
+from fedkit.data.datasets.ultrafeedback import ULTRAFEEDBACK, ultrafeedback_row
 from fedkit.profiles import get_profile
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -29,13 +29,14 @@ def feedback(scores: list, i: int = 0) -> dict:
     return {"instruction": f"ask {i}", "completions": answers}
 
 
-FEEDBACK = SOURCES["ultrafeedback"].fields
+def read(record: object) -> dict | str:
+    return ULTRAFEEDBACK.form.read(record)[0]
 
 
 def test_the_best_is_chosen_and_another_at_random_rejected():
     drawn = Counter()
     for i in range(3000):
-        row = ultrafeedback_row(feedback([5.0, 1, 8.5, 3.0], i), FEEDBACK)
+        row = read(feedback([5.0, 1, 8.5, 3.0], i))
         assert row["chosen"] == "answer 2" and row["instruction"] == f"ask {i}"
         drawn[row["rejected"]] += 1
     assert set(drawn) == {"answer 0", "answer 1", "answer 3"}
@@ -44,26 +45,26 @@ def test_the_best_is_chosen_and_another_at_random_rejected():
 
 
 def test_the_draw_depends_on_seed_and_instruction_alone():
-    rows = [ultrafeedback_row(feedback([1, 2, 3, 4], i), FEEDBACK, 0) for i in range(50)]
-    assert rows == [ultrafeedback_row(feedback([1, 2, 3, 4], i), FEEDBACK, 0) for i in range(50)]
-    assert rows != [ultrafeedback_row(feedback([1, 2, 3, 4], i), FEEDBACK, 1) for i in range(50)]
+    rows = [ultrafeedback_row(feedback([1, 2, 3, 4], i), print, 0) for i in range(50)]
+    assert rows == [ultrafeedback_row(feedback([1, 2, 3, 4], i), print, 0) for i in range(50)]
+    assert rows != [ultrafeedback_row(feedback([1, 2, 3, 4], i), print, 1) for i in range(50)]
     one, two = (build("ultrafeedback", SMOKE, pair_seed=seed) for seed in (0, 1))
     chosen = [Counter(built.dataset.table["chosen"].to_pylist()) for built in (one, two)]
     assert chosen[0] == chosen[1] and rows_of(one) != rows_of(two)
 
 
 def test_ties_scores_that_are_none_and_too_few_completions():
-    assert ultrafeedback_row(feedback([4, 4, 4, 4]), FEEDBACK)["chosen"] == "answer 0"
+    assert read(feedback([4, 4, 4, 4]))["chosen"] == "answer 0"
     for bad in (None, "9", True, float("nan"), float("inf"), 10**400):
-        assert ultrafeedback_row(feedback([bad, 1, 2]), FEEDBACK)["chosen"] == "answer 2"
-        assert ultrafeedback_row(feedback([bad, 1]), FEEDBACK) == "fewer than two scored completions"
+        assert read(feedback([bad, 1, 2]))["chosen"] == "answer 2"
+        assert read(feedback([bad, 1])) == "fewer than two scored completions"
     broken = feedback([3, 2, 1])
     broken["completions"][0] = {"response": " ", "overall_score": 9}
-    assert ultrafeedback_row(broken, FEEDBACK)["chosen"] == "answer 1"
+    assert read(broken)["chosen"] == "answer 1"
     same = feedback([2, 1])
     same["completions"][1]["response"] = "answer 0 "
-    assert ultrafeedback_row(same, FEEDBACK) == "chosen and rejected are the same"
-    assert ultrafeedback_row({"instruction": "a", "completions": "b"}, FEEDBACK) == "wrong type of 'completions'"
+    assert read(same) == "chosen and rejected are the same"
+    assert read({"instruction": "a", "completions": "b"}) == "wrong type of 'completions'"
 
 
 # --- HH-RLHF
@@ -71,9 +72,6 @@ def test_ties_scores_that_are_none_and_too_few_completions():
 
 def dialogue(*turns: str) -> str:
     return "".join(f"\n\n{('Human', 'Assistant')[i % 2]}: {text}" for i, text in enumerate(turns))
-
-
-HH = SOURCES["hh_rlhf"].fields
 
 
 @pytest.mark.parametrize(
@@ -97,12 +95,12 @@ HH = SOURCES["hh_rlhf"].fields
     ],
 )
 def test_two_dialogues_as_a_pair(chosen, rejected, wanted):
-    row = hh_row({"chosen": chosen, "rejected": rejected}, HH)
+    row = HH_RLHF.form.read({"chosen": chosen, "rejected": rejected})[0]
     assert (row if isinstance(row, str) else tuple(row.values())[:3]) == wanted
 
 
 def test_a_pair_gives_its_dialogues_back():
-    from fedkit.mini.pairs import hh_records
+    from tools.world.pairs import hh_records
 
     raw = Counter((r["chosen"], r["rejected"]) for r in hh_records(200))
     built = build("hh_rlhf", SMOKE)

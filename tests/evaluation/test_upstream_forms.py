@@ -19,7 +19,7 @@ from fedkit.evaluation.benchmarks.finance import (
     row,
     weighted_f1,
 )
-from fedkit.evaluation.judges.judge import ReferenceJudge
+from fedkit.evaluation.judges import ReferenceJudge
 from fedkit.profiles import get_profile
 
 MINI, JUDGE = get_profile("mini"), ReferenceJudge()
