@@ -18,11 +18,12 @@ from fedkit.common.errors import FedkitError
 from fedkit.common.files import write_json
 from fedkit.common.intervals import interval
 from fedkit.common.manifest import commit, versions
+from fedkit.runner.display import table
 from fedkit.runner.records import device
-from fedkit.runner.text import table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
+sys.path.append(str(ROOT))  # tools/ is not installed
 
 Row = dict[str, Any]
 
@@ -74,16 +75,16 @@ class Report:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """Options that every benchmark has; the first line of its docstring describes it."""
-    made = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    made.add_argument("--json", action="store_true", help="print JSON only, indented")
-    made.add_argument(
+    options = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    options.add_argument("--json", action="store_true", help="print JSON only, indented")
+    options.add_argument(
         "--save",
         nargs="?",
         const=str(RESULTS),
         metavar="DIR",
         help="also write DIR/<name>.json; DIR: bench/results, which `python bench/readme.py` reads",
     )
-    return made
+    return options
 
 
 def conclude(name: str, options: argparse.Namespace, measure: Callable[[], Report]) -> int:

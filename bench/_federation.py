@@ -1,13 +1,28 @@
-"""A federation of many clients with tiny records, to see what the number of clients costs."""
+"""Federations to measure on: one of a profile, and one of many clients with tiny records."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from fedkit.data.datasets.registry import get_dataset
 from fedkit.data.federated import FederatedDataset
+from fedkit.data.place import Place
+
+if TYPE_CHECKING:
+    from fedkit.data.datasets.built import Built
+    from fedkit.profiles.specs import Profile
 
 RECORDS = 4  # a client
+
+
+def build(name: str, profile: Profile, data_dir: Path | None = None) -> Built:
+    """A dataset as a profile cuts it, its Ref questions not left out, so that no time goes to them."""
+    place = Place(data_dir, embedded=profile.embedded)
+    return get_dataset(name).build(place, profile.dataset(name).cut)
 
 
 def federation(clients: int) -> FederatedDataset:

@@ -12,13 +12,16 @@ class Fedkit:
     """A running simulation whose rounds can be taken one at a time."""
 
     def __init__(self, folder: Path, batch_size: int, clients: int, steps: int, rounds: int) -> None:
-        from fedkit import console
-        from fedkit.algorithms import make_algorithm
+        from _federation import build
+
+        from fedkit.algorithms.registry import make_algorithm
+        from fedkit.common import console
         from fedkit.common.seeds import generator
-        from fedkit.data.builders import build
+        from fedkit.privacy.base import Method
         from fedkit.profiles import PROFILES
         from fedkit.training.models import load_model
-        from fedkit.training.simulation import RunConfig, _Simulation
+        from fedkit.training.runs import RunConfig
+        from fedkit.training.simulation import Simulation
 
         profile = PROFILES["mini"]
         data = build("fed_aya", profile).dataset
@@ -28,7 +31,7 @@ class Fedkit:
         train = replace(train, rounds=rounds, clients_per_round=clients, local_steps=steps, batch_size=batch_size)
         self.config = RunConfig(data.name, "benchmark", "fedavg", profile.model, train)
         loaded = load_model(profile.model)
-        self.simulation = _Simulation(self.config, self.data, make_algorithm("fedavg"), folder, loaded, None)
+        self.simulation = Simulation(self.config, self.data, Method(make_algorithm("fedavg")), folder, loaded)
         self.bar = console.progress(disable=True)
 
     def round(self, number: int, *, cold: bool = False) -> None:
@@ -108,17 +111,17 @@ class Fresh:
 
     def texts(self, records: list[list[dict[str, list[int]]]]) -> list[list[dict[str, str]]]:
         """The very records, as the texts that they came from."""
-        from fedkit.training.prompts import IGNORED
+        from fedkit.training.encoding import IGNORED
 
         def text(ids: list[int]) -> str:
             return self.loaded.tokenizer.decode(ids, skip_special_tokens=True)
 
-        made = []
+        texts = []
         for own in records:
             prompts = [r["labels"].count(IGNORED) for r in own]
             parts = [(r["input_ids"][:n], r["input_ids"][n:]) for r, n in zip(own, prompts, strict=True)]
-            made.append([{"prompt": text(before), "completion": text(after)} for before, after in parts])
-        return made
+            texts.append([{"prompt": text(before), "completion": text(after)} for before, after in parts])
+        return texts
 
     def round(self, start: dict[str, Any], texts: list[list[dict[str, str]]], lr: float) -> list[dict[str, Any]]:
         """The adapter of each client after its steps from `start`."""

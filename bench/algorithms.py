@@ -25,23 +25,28 @@ LIMITS = {"scaffold": SCAFFOLD_LIMIT}
 ALONE = "local"
 DEFAULT = (
     *("local", "fedprox", "scaffold", "fedavgm", "fedadagrad", "fedyogi", "fedadam", "ffa_lora"),
-    *("dp_fedavg", "dp_paper"),
+    *("user_level", "published"),
 )
-PARAMS = {"dp_fedavg": {"noise": 1.0}, "dp_paper": {"sigma": 0.1}}  # without noise they would have less to do
+# FedAvg under a privacy mechanism; without noise they would have less to do.
+PRIVACY = {"user_level": {"name": "user_level", "noise": 1.0}, "published": {"name": "published", "sigma": 0.1}}
 
 
 class Rounds:
     """A simulation of one algorithm whose rounds can be taken one at a time."""
 
     def __init__(self, name: str, folder: Path, data: Any, train: Any, loaded: Any) -> None:
-        from fedkit import console
-        from fedkit.algorithms import make_algorithm
+        from fedkit.algorithms.registry import make_algorithm
+        from fedkit.common import console
+        from fedkit.privacy.base import Method
+        from fedkit.privacy.registry import make_mechanism
         from fedkit.training.runs import RunConfig
-        from fedkit.training.simulation import _Simulation
+        from fedkit.training.simulation import Simulation
 
         folder.mkdir()
-        config = RunConfig(data.name, "benchmark", name, loaded.spec, train)
-        self.simulation = _Simulation(config, data, make_algorithm(name, **PARAMS.get(name, {})), folder, loaded, None)
+        privacy = PRIVACY.get(name)
+        method = Method(make_algorithm("fedavg" if privacy else name), make_mechanism(privacy))
+        config = RunConfig(data.name, "benchmark", method.algorithm.name, loaded.spec, train, privacy=privacy)
+        self.simulation = Simulation(config, data, method, folder, loaded)
         self.bar = console.progress(disable=True)
 
     def take(self, number: int) -> None:
@@ -50,9 +55,9 @@ class Rounds:
 
     def server_step(self, repeats: int = 20) -> float:
         """Seconds of one server step on an update of the adapter's size."""
-        from fedkit.algorithms import Aggregate
+        from fedkit.algorithms.base import Aggregate
 
-        state, algorithm = self.simulation.state, self.simulation.algorithm
+        state, algorithm = self.simulation.state, self.simulation.method.algorithm
         delta = {name: t * 1e-3 for name, t in state.adapter.items() if algorithm.sends(name)}
         began = time.perf_counter()
         for _ in range(repeats):
@@ -63,12 +68,12 @@ class Rounds:
 def compare(names: list[str], options: Any, clients: int) -> dict[str, Any]:
     """Seconds of each algorithm in every turn, by the clock and of the processor, with so many clients."""
     import datasets
+    from _federation import build
 
     from fedkit.common.seeds import generator
-    from fedkit.data.builders import build
     from fedkit.profiles import PROFILES
+    from fedkit.training.client_base import frozen_gc
     from fedkit.training.models import load_model
-    from fedkit.training.sft import frozen_gc
 
     datasets.disable_progress_bars()
     profile = PROFILES["mini"]
@@ -103,17 +108,17 @@ def compare(names: list[str], options: Any, clients: int) -> dict[str, Any]:
     return {"seconds": seconds, "cpu_seconds": cpu, "server_step_seconds": steps, "bytes_up_down": sent}
 
 
-def line(name: str, baseline: str, found: dict[str, Any]) -> tuple[dict[str, Any], Target | None]:
+def line(name: str, baseline: str, measured: dict[str, Any]) -> tuple[dict[str, Any], Target | None]:
     """A row of the table, and the promise beside it for all but the baseline."""
-    up, down = found["bytes_up_down"][name]
-    times = {kind: ratio(found[kind][name], found[kind][baseline]) for kind in ("seconds", "cpu_seconds")}
-    clients = f", {found['clients']} client{'s' if found['clients'] > 1 else ''}"
+    up, down = measured["bytes_up_down"][name]
+    times = {kind: ratio(measured[kind][name], measured[kind][baseline]) for kind in ("seconds", "cpu_seconds")}
+    clients = f", {measured['clients']} client{'s' if measured['clients'] > 1 else ''}"
     row = {
         "algorithm": name + clients,
-        "seconds a round": f"{statistics.median(found['seconds'][name]):.3f}",
+        "seconds a round": f"{statistics.median(measured['seconds'][name]):.3f}",
         "over fedavg": "1" if name == baseline else shown(times["seconds"]),
         "the same in CPU time": "1" if name == baseline else shown(times["cpu_seconds"]),
-        "server step, ms": f"{1e3 * found['server_step_seconds'][name]:.2f}",
+        "server step, ms": f"{1e3 * measured['server_step_seconds'][name]:.2f}",
         "MB up": f"{up / 1e6:.2f}",
         "MB down": f"{down / 1e6:.2f}",
     }
@@ -127,19 +132,19 @@ def line(name: str, baseline: str, found: dict[str, Any]) -> tuple[dict[str, Any
 
 def measure(options: Any) -> Report:
     """Every algorithm beside FedAvg."""
-    from fedkit.algorithms import ALGORITHMS
+    from fedkit.algorithms.registry import ALGORITHMS
     from fedkit.common.errors import unknown
 
     for name in options.algorithms:
-        if name not in ALGORITHMS:
-            raise unknown("algorithm", name, ALGORITHMS)
+        if name not in (*ALGORITHMS, *PRIVACY):
+            raise unknown("algorithm or mechanism", name, (*ALGORITHMS, *PRIVACY))
     parts = [
         (["fedavg", *(n for n in dict.fromkeys(options.algorithms) if n not in ("fedavg", ALONE))], options.clients)
     ]
     if ALONE in options.algorithms:
         parts.append((["fedavg", ALONE], 1))
-    found = [{"clients": clients, **compare(names, options, clients)} for names, clients in parts]
-    lines = [line(name, "fedavg", part) for part in found for name in part["seconds"]]
+    results = [{"clients": clients, **compare(names, options, clients)} for names, clients in parts]
+    lines = [line(name, "fedavg", part) for part in results for name in part["seconds"]]
     settings = {key: getattr(options, key) for key in ("clients", "steps", "batch", "turns")}
     return Report(
         [row for row, _ in lines],
@@ -149,7 +154,7 @@ def measure(options: Any) -> Report:
             "Ratios: geometric mean [95 % interval] over the turns. The clock decides; CPU time minds other programs"
             " less."
         ],
-        {"parts": found},
+        {"parts": results},
     )
 
 

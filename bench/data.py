@@ -24,8 +24,8 @@ RECORDS = 25_000
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     """Seconds, and what came of it."""
     began = time.perf_counter()
-    made = work()
-    return time.perf_counter() - began, made
+    result = work()
+    return time.perf_counter() - began, result
 
 
 def counts(dataset: Any) -> str:
@@ -35,9 +35,8 @@ def counts(dataset: Any) -> str:
 
 def measure(options: Any) -> Report:
     """Each piece of work once; slices many times."""
-    from _federation import federation
+    from _federation import build, federation
 
-    from fedkit.data.builders import build
     from fedkit.data.federated import FederatedDataset
     from fedkit.mini.records import embedded_records
     from fedkit.profiles import PROFILES
@@ -45,9 +44,9 @@ def measure(options: Any) -> Report:
     rows: list[Row] = []
     data: Row = {}
 
-    def add(key: str, what: str, seconds: float, made: str) -> None:
+    def add(key: str, what: str, seconds: float, gives: str) -> None:
         each = f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1e3:.2f} ms"
-        rows.append({"work": what, "time": each, "gives": made})
+        rows.append({"work": what, "time": each, "gives": gives})
         data[key] = seconds
 
     mini = PROFILES["mini"]
@@ -64,7 +63,7 @@ def measure(options: Any) -> Report:
     folder = Path(options.data_dir)
     notes = []
     if (folder / "gsm8k").is_dir():
-        took, built = timed(lambda: build("gsm8k", mini, data_dir=folder))
+        took, built = timed(lambda: build("gsm8k", mini, folder))
         add("gsm8k_seconds", "build real GSM8K from JSON lines", took, counts(built.dataset))
     else:
         notes.append("Real GSM8K was not built: --data-dir holds no gsm8k/train.jsonl.")

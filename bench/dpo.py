@@ -57,9 +57,9 @@ def measure_case(data: Any, train: Any, loaded: Any, turns: int) -> dict[str, An
 def measure(options: Any) -> Report:
     """The whole federation, and `--clients` clients who all take part in every round."""
     import datasets
+    from _federation import build
 
     from fedkit.common.seeds import generator
-    from fedkit.data.builders import build
     from fedkit.profiles import get_profile
     from fedkit.training.models import load_model
 
@@ -78,17 +78,17 @@ def measure(options: Any) -> Report:
     }
     loaded, rows, targets, data = load_model(profile.model), [], [], {}
     for name, (dataset, train) in cases.items():
-        found = data[name] = measure_case(dataset, train, loaded, options.turns)
-        kept, again = (statistics.median(found["seconds"][way]) for way in WAYS)
-        saved = ratio(*(found["seconds"][way] for way in WAYS))
+        result = data[name] = measure_case(dataset, train, loaded, options.turns)
+        kept, again = (statistics.median(result["seconds"][way]) for way in WAYS)
+        saved = ratio(*(result["seconds"][way] for way in WAYS))
         rows.append(
             {
                 "federation": name,
                 "kept, s": f"{kept:.2f}",
                 "computed again, s": f"{again:.2f}",
                 "ratio": shown(saved),
-                "pairs drawn": found["drawn"],
-                "scored by the reference": " / ".join(str(found["scored"][way]) for way in WAYS),
+                "pairs drawn": result["drawn"],
+                "scored by the reference": " / ".join(str(result["scored"][way]) for way in WAYS),
             }
         )
         if len(dataset) == train.clients_per_round:

@@ -97,10 +97,10 @@ def _transformers(loaded: Any, texts: list[str], new_tokens: int) -> float:
 
 def report(prompts: int, new_tokens: int, batch_size: int, threads: list[int]) -> Report:
     """Every number of threads; a column each."""
-    found = [measure(prompts, new_tokens, batch_size, n) for n in threads]
+    results = [measure(prompts, new_tokens, batch_size, n) for n in threads]
     given = ("prompts", "new_tokens", "batch_size", "threads")
     rows = [
-        {"measure": name, **{f"{result['threads']} thread(s)": _shown(result[key]) for result in found}}
+        {"measure": name, **{f"{result['threads']} thread(s)": _shown(result[key]) for result in results}}
         for key, name in MEASURES.items()
     ]
     # Two readings of "one at a time": transformers' generate for each prompt, as the reference systems answer, and the
@@ -109,12 +109,12 @@ def report(prompts: int, new_tokens: int, batch_size: int, threads: list[int]) -
     targets = [
         Target(f"batched against one at a time by {name}, {n} thread(s)", result[key], "at least", LIMIT, "times")
         for name, key in readings.items()
-        for n, result in zip(threads, found, strict=True)
+        for n, result in zip(threads, results, strict=True)
     ]
-    settings = {key.replace("_", " "): found[0][key] for key in given if key != "threads"}
-    lengths = found[0]["prompt_tokens"]
+    settings = {key.replace("_", " "): results[0][key] for key in given if key != "threads"}
+    lengths = results[0]["prompt_tokens"]
     settings["prompt tokens"] = f"{lengths['shortest']} to {lengths['longest']}"
-    return Report(rows, settings, targets, data={"results": found})
+    return Report(rows, settings, targets, data={"results": results})
 
 
 def _shown(value: float) -> str:

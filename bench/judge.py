@@ -6,6 +6,7 @@ in each sandbox that works here. Torch is not imported.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import time
@@ -22,21 +23,23 @@ TIMEOUT = 2.0  # seconds, so that a hang costs little; a real judge gets JudgeSp
 def judged(items: int, cache: Path, share: float) -> tuple[Row, list[float | None], int]:
     """One run over all items: its row, the ratings, and how many requests the server saw."""
     from fedkit.common.seeds import generator
-    from fedkit.evaluation.judges import JudgeSpec, OpenAIJudge, ref_item
-    from fedkit.evaluation.judges.loopback import LoopbackServer
+    from fedkit.evaluation.judges.client import OpenAIJudge
+    from fedkit.evaluation.judges.judge import ref_item
+    from fedkit.evaluation.judges.spec import JudgeSpec
+    from tools.loopback_judge import LoopbackServer
 
     def fault(messages: Any, attempt: int) -> str | None:
         draw = generator(0, "benchmark fault", round=attempt, client=messages[-1]["content"]).random()
         return FAULTS[int(draw / share * len(FAULTS))] if draw < share else None
 
-    asked = [ref_item(f"question {n}?", f"answer {n}", f"reference {n}", id=str(n)) for n in range(items)]
+    pairs = [ref_item(f"question {n}?", f"answer {n}", f"reference {n}", id=str(n)) for n in range(items)]
     with LoopbackServer(lambda messages: "Good. Grade: [[7]]", fault, hang_seconds=2 * TIMEOUT) as server:
         spec = JudgeSpec(
             "loopback", server.base_url, key_variable="", concurrency=32, attempts=20, timeout=TIMEOUT, backoff=0.001
         )
         judge = OpenAIJudge(spec, cache=cache)
         began = time.perf_counter()
-        ratings = judge.rate_all(asked)
+        ratings = judge.rate_all(pairs)
         seconds = time.perf_counter() - began
         judge.close()
         seen = sum(server.requests.values())
@@ -46,9 +49,10 @@ def judged(items: int, cache: Path, share: float) -> tuple[Row, list[float | Non
 
 def solutions(path: Path, count: int, name: str) -> tuple[Row, int]:
     """HumanEval's published solutions, one at a time, in one kind of sandbox: the row, and how many passed."""
-    from fedkit.evaluation.human_eval import human_eval_pass, read_human_eval
+    from fedkit.data.readers import read_file
+    from fedkit.evaluation.benchmarks.human_eval import human_eval_pass
 
-    problems = read_human_eval(path)[:count]
+    problems = list(itertools.islice(read_file(path), count))
     began = time.perf_counter()
     ends = [human_eval_pass(problem, problem["canonical_solution"], sandbox=name) for problem in problems]
     seconds = time.perf_counter() - began
@@ -59,7 +63,7 @@ def solutions(path: Path, count: int, name: str) -> tuple[Row, int]:
 
 def measure(options: Any) -> Report:
     """Three runs of the client and one of each sandbox."""
-    from fedkit.evaluation.sandbox import BACKENDS, backends
+    from fedkit.evaluation.sandbox import backends
 
     rows: list[Row] = []
     targets: list[Target] = []
@@ -78,7 +82,7 @@ def measure(options: Any) -> Report:
     targets.append(Target("replies kept beyond one an item", lines - options.items, "at most", 0))
     targets.append(Target("requests for what is kept", seen, "at most", 0))
     problems = Path(options.data_dir) / "human_eval" / "HumanEval.jsonl.gz"
-    for name in BACKENDS:
+    for name in backends.BACKENDS:
         why = "HumanEval is not in --data-dir" if not problems.exists() else backends.fault(name)
         if why is not None:
             notes.append(f"{name} was not measured: {why}.")

@@ -14,8 +14,10 @@ import pandas as pd
 from _common import ROOT, Report, Target, conclude, parser
 
 from fedkit.common.errors import FedkitError
-from fedkit.report.paper import AVERAGE, label
-from fedkit.report.tables import SEED_COLUMNS, interval, read_csv
+from fedkit.common.intervals import interval
+from fedkit.evaluation.specs import AVERAGE
+from fedkit.report.paper import label
+from fedkit.report.tables import SEED_COLUMNS, read_csv
 
 TABLE = "41_table2_fed_aya"
 TARGETS = {"base": 1.5, "local": 0.7}  # issue: gain of FedAvg's average over each, in points of the 1-10 scale

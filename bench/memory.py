@@ -40,7 +40,8 @@ def train(folder: Path, algorithm: str, rounds: int) -> dict[str, Any]:
     from fedkit.data.federated import FederatedDataset
     from fedkit.profiles import PROFILES
     from fedkit.training.models import load_model
-    from fedkit.training.simulation import RunConfig, run
+    from fedkit.training.runs import RunConfig
+    from fedkit.training.simulation import run
 
     profile = PROFILES["mini"]
     settings = replace(
@@ -84,7 +85,7 @@ def child(*words: object) -> dict[str, Any]:
 
 def measure(options: Any) -> Report:
     """Every number of clients with every algorithm."""
-    found = []
+    points = []
     with tempfile.TemporaryDirectory(prefix="fedkit-") as name:
         for clients in options.clients:
             folder = Path(name) / str(clients)
@@ -92,8 +93,8 @@ def measure(options: Any) -> Report:
             size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
             for algorithm in options.algorithms:
                 point = {"algorithm": algorithm, **child("train", folder, algorithm, options.rounds)}
-                found.append({**point, "files_mb": size})
-    found.sort(key=lambda point: options.algorithms.index(point["algorithm"]))
+                points.append({**point, "files_mb": size})
+    points.sort(key=lambda point: options.algorithms.index(point["algorithm"]))
     rows = [
         {
             "algorithm": point["algorithm"],
@@ -102,18 +103,18 @@ def measure(options: Any) -> Report:
             "model loaded, MB": f"{point['loaded_mb']:.0f}",
             "peak, MB": f"{point['peak_mb']:.0f}",
         }
-        for point in found
+        for point in points
     ]
     targets = []
     for algorithm in options.algorithms:
-        peaks = [point["peak_mb"] for point in found if point["algorithm"] == algorithm]
+        peaks = [point["peak_mb"] for point in points if point["algorithm"] == algorithm]
         spread = round(max(peaks) - min(peaks), 1) if len(peaks) > 1 else None
         targets.append(Target(f"largest minus least peak, {algorithm}", spread, "at most", LIMIT_MB, "MB"))
-    peaks = [point["peak_mb"] for point in found]
+    peaks = [point["peak_mb"] for point in points]
     spread = round(max(peaks) - min(peaks), 1) if len(peaks) > 1 else None
     targets.append(Target("largest minus least peak of all", spread, "at most", LIMIT_MB, "MB"))
     settings = {"clients a round": PER_ROUND, "rounds": options.rounds, "threads": 1, "model": "mini"}
-    return Report(rows, settings, targets, data={"points": found})
+    return Report(rows, settings, targets, data={"points": points})
 
 
 def main() -> int:

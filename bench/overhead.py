@@ -46,7 +46,7 @@ def compare(batch_size: int, clients: int, steps: int, pairs: int) -> dict[str, 
     """Seconds of each way in every pair, by the clock and of the processor, and how far their adapters lie apart."""
     import datasets
 
-    from fedkit.training.sft import frozen_gc
+    from fedkit.training.client_base import frozen_gc
     from fedkit.training.simulation import cosine_rate
 
     datasets.disable_progress_bars()
@@ -109,9 +109,9 @@ def _shown(three: tuple[float, float, float]) -> str:
 
 def measure(options: Any) -> Report:
     """Every batch size, every way."""
-    found = [compare(size, options.clients, options.steps, options.pairs) for size in options.batch]
+    pairs = [compare(size, options.clients, options.steps, options.pairs) for size in options.batch]
     rows, targets = [], []
-    for result in found:
+    for result in pairs:
         seconds, cpu = result["seconds"], result["cpu_seconds"]
         for way, took in seconds.items():
             other = way not in (FEDKIT, COLD)
@@ -133,7 +133,7 @@ def measure(options: Any) -> Report:
         {"clients": options.clients, "steps": options.steps, "pairs": options.pairs, "threads": 1, "model": "mini"},
         targets,
         ["Ratios: median [least, largest] of the pairs. The clock decides; CPU time minds other programs less."],
-        {"pairs": found},
+        {"pairs": pairs},
     )
 
 

@@ -77,8 +77,8 @@ def rewrite(readme: Path, records: dict[str, Row]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise FedkitError(f"{readme}: the marks of the measured part are missing; restore it from version control")
-    made = "\n".join(section(name, records.get(name)) for name in names())
-    return f"{before}{BEGIN}\n\n{made}\n{END}{after}"
+    sections = "\n".join(section(name, records.get(name)) for name in names())
+    return f"{before}{BEGIN}\n\n{sections}\n{END}{after}"
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ SHOWN = {
 DATASET = "fed_chatbot_it"
 
 
-def found_run(results: Path) -> tuple[Path, dict[str, Any]] | None:
+def finished_run(results: Path) -> tuple[Path, dict[str, Any]] | None:
     """FedAvg's run of the chatbot dataset with the least seed, all clients in it, and its configuration."""
     known = []
     for path in sorted((results / "runs").glob("**/config.json")):
@@ -55,15 +55,15 @@ def shown(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def measured(one: Any, place: Any, subject: Any, who: str) -> tuple[list[Row], Row]:
+def measured(one: Any, pool: Any, subject: Any, who: str) -> tuple[list[Row], Row]:
     """One benchmark with one model: a row for each part, the time on the first; and the bare scores by part."""
     from fedkit.evaluation.judges.judge import ReferenceJudge
 
-    asked = one.items(place, DATASET)
+    items = one.items(pool, DATASET)
     began = time.perf_counter()
-    answers = one.answer(subject, asked)
+    answers = one.answer(subject, items)
     seconds = time.perf_counter() - began
-    scores = one.score(asked, answers, ReferenceJudge())
+    scores = one.score(items, answers, ReferenceJudge())
     rows: list[Row] = []
     for part in SHOWN[one.name]:
         score = scores[part]
@@ -85,23 +85,25 @@ def measured(one: Any, place: Any, subject: Any, who: str) -> tuple[list[Row], R
     return rows, {part: asdict(scores[part]) for part in SHOWN[one.name]} | {"seconds": seconds}
 
 
-def models(options: Any, profile: Any) -> list[tuple[str, Any, str]]:
+def models_of(options: Any, profile: Any) -> list[tuple[str, Any, str]]:
     """Name, adapter (None: the base) and template of each model."""
     from fedkit.training.models import load_state
 
     template = profile.dataset(DATASET).train.template
-    found: list[tuple[str, Any, str]] = [("base", None, template)]
-    run = found_run(Path(options.results))
+    models: list[tuple[str, Any, str]] = [("base", None, template)]
+    run = finished_run(Path(options.results))
     if run is not None:
         folder, config = run
-        found.append(("FedAvg", load_state(folder / "adapter.safetensors"), config["train"]["template"]))
-    return found
+        models.append(("FedAvg", load_state(folder / "adapter.safetensors"), config["train"]["template"]))
+    return models
 
 
 def measure(options: Any) -> Report:
     """All benchmarks with all models. Whatever has a chance level is expected near it, but nothing is promised."""
-    from fedkit.evaluation.benchmarks import BENCHMARKS, Place, Subject
-    from fedkit.evaluation.sandbox import require_sandbox
+    from fedkit.data.place import Place
+    from fedkit.evaluation.benchmarks.base import Pool, Subject
+    from fedkit.evaluation.benchmarks.registry import BENCHMARKS
+    from fedkit.evaluation.sandbox.run import require_sandbox
     from fedkit.profiles import get_profile
     from fedkit.training.models import initial_state, load_model, set_adapter_state
 
@@ -112,16 +114,16 @@ def measure(options: Any) -> Report:
     names = options.only or list(SHOWN)
     if "human_eval" in names:
         require_sandbox()
-    place = Place(profile, folder, offline=True, limit=options.limit)
+    pool = Pool(Place(folder, offline=True, embedded=profile.embedded), options.limit)
     loaded = load_model(profile.model)
     rows: list[Row] = []
     data: Row = {}
-    chosen = models(options, profile)
+    chosen = models_of(options, profile)
     for who, state, template in chosen:
         set_adapter_state(loaded.model, initial_state(loaded.model, 0) if state is None else state)
         subject = Subject(loaded, template, profile.evaluation)
         for name in names:
-            lines, data[f"{who}, {name}"] = measured(BENCHMARKS[name], place, subject, who)
+            lines, data[f"{who}, {name}"] = measured(BENCHMARKS[name], pool, subject, who)
             rows += lines
             print(f"{who}, {name}: {rows[-1]['verdict']}", file=sys.stderr, flush=True)
     notes = ["MT-Bench is rated by the offline judge against references; no figure here is one of the papers' judges."]

@@ -27,9 +27,9 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # set 
 
 def stated_minutes(profile: str, only: list[str]) -> float:
     """The minutes that the notebooks state for the profile, one after another."""
-    found = find_notebooks(ROOT / "notebooks")
-    numbers = needed(found, choose(found, only, solutions=False))
-    return sum(float(found[number].minutes.get(profile, 1)) for number in numbers)
+    notebooks = find_notebooks(ROOT / "notebooks")
+    numbers = needed(notebooks, choose(notebooks, only, solutions=False))
+    return sum(float(notebooks[number].minutes.get(profile, 1)) for number in numbers)
 
 
 def call(results: Path, options: Any) -> float:

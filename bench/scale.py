@@ -50,11 +50,12 @@ def write_votes(folder: Path, records: int, judges: int) -> float:
 
 def build_large(folder: Path) -> dict[str, Any]:
     """Build Fed-ChatbotIT from the file and save it, in this process."""
-    from fedkit.data.builders import build
+    from _federation import build
+
     from fedkit.profiles import PROFILES
 
     before, began = peak_mb(), time.perf_counter()
-    built = build("fed_chatbot_it", PROFILES["mini"], data_dir=folder)
+    built = build("fed_chatbot_it", PROFILES["mini"], folder)
     took = time.perf_counter() - began
     built.dataset.save(folder / "saved")
     counts = {"read": built.drops.read, "kept": built.drops.kept, "clients": len(built.dataset)}
@@ -63,16 +64,18 @@ def build_large(folder: Path) -> dict[str, Any]:
 
 def measure(options: Any) -> Report:
     """Builds of the profile one after another, then the large one."""
-    from fedkit.data.builders import BUILDERS, build
+    from _federation import build
+
+    from fedkit.data.datasets.registry import DATASETS
     from fedkit.profiles import PROFILES
 
     profile, rows, data = PROFILES[options.profile], [], {}
-    for name in BUILDERS:
+    for name in DATASETS:
         began = time.perf_counter()
         built = build(name, profile)
         data[name] = time.perf_counter() - began
-        made = f"{len(built.dataset):,} clients, {built.dataset.n_records:,} records"
-        rows.append({"build": name, "raw": f"{built.drops.read:,}", "time": f"{data[name]:.2f} s", "gives": made})
+        gives = f"{len(built.dataset):,} clients, {built.dataset.n_records:,} records"
+        rows.append({"build": name, "raw": f"{built.drops.read:,}", "time": f"{data[name]:.2f} s", "gives": gives})
     with tempfile.TemporaryDirectory(prefix="fedkit-") as name:
         folder = Path(name)
         size = write_votes(folder, options.records, options.judges)
@@ -85,7 +88,7 @@ def measure(options: Any) -> Report:
     row: Row = {"build": "arena votes, Parquet", "raw": f"{large['read']:,}", "time": f"{large['all']:.1f} s"}
     gives = f"{large['clients']:,} clients, {large['kept']:,} records saved; peak {large['peak_mb']:.0f} MB"
     rows.append(row | {"gives": f"{gives} (before: {large['before_mb']:.0f}), file {size:.0f} MB"})
-    slowest = max((seconds for key, seconds in data.items() if key in BUILDERS), default=0.0)
+    slowest = max((seconds for key, seconds in data.items() if key in DATASETS), default=0.0)
     whole = large["read"] >= 1_000_000
     targets = [
         Target("slowest embedded build", round(slowest, 2), "at most", EACH_SECONDS, "s"),

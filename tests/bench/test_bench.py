@@ -36,11 +36,11 @@ def record(call):
         code, printed = call(name, *words)
         assert code == 0, printed.err
         lines = printed.out.strip().splitlines()
-        found = json.loads(lines[-1])
-        assert found["benchmark"] == name and found.keys() >= RECORD and found["rows"]
-        assert all(key in printed.out for key in found["rows"][0])  # the table's header
-        assert {"cpu", "cores", "load_before", "load_after"} <= found["machine"].keys()
-        return found
+        result = json.loads(lines[-1])
+        assert result["benchmark"] == name and result.keys() >= RECORD and result["rows"]
+        assert all(key in printed.out for key in result["rows"][0])  # the table's header
+        assert {"cpu", "cores", "load_before", "load_after"} <= result["machine"].keys()
+        return result
 
     return run
 
@@ -59,46 +59,46 @@ def write_scores(folder, fedavg, local, base=2.0):
 
 def test_overhead(record):
     """The bare loop ends with the adapter that the simulation's round ends with, so both did the same steps."""
-    found = record("overhead", "--pairs", 1, "--clients", 2, "--steps", 2, "--batch", 2)
-    (pair,) = found["data"]["pairs"]
+    result = record("overhead", "--pairs", 1, "--clients", 2, "--steps", 2, "--batch", 2)
+    (pair,) = result["data"]["pairs"]
     assert len(pair["seconds"]) == 5 and all(len(s) == 1 and s[0] > 0 for s in pair["seconds"].values())
     apart = pair["largest_difference"]
     assert apart["bare loop, answer-only loss"] < 1e-6 and apart["bare loop, transformers' loss"] < 1e-4
-    (target,) = found["targets"]
+    (target,) = result["targets"]
     assert target["bound"] == 1.1 and target["met"] == (target["value"] <= 1.1)
 
 
 def test_memory(record):
-    found = record("memory", "--clients", 6, "--rounds", 1, "--algorithms", "scaffold")
-    (point,) = found["data"]["points"]
+    result = record("memory", "--clients", 6, "--rounds", 1, "--algorithms", "scaffold")
+    (point,) = result["data"]["points"]
     assert point["clients"] == 6 and point["trained"] == 4
     assert 100 < point["loaded_mb"] <= point["peak_mb"] < 4000
-    assert [t["met"] for t in found["targets"]] == [None, None]  # one number of clients has no spread
+    assert [t["met"] for t in result["targets"]] == [None, None]  # one number of clients has no spread
 
 
 def test_data(record, tmp_path):
-    found = record("data", "--records", 1200, "--clients", 30, "--slices", 5, "--data-dir", tmp_path)
-    assert {"embedded_seconds", "fed_aya_seconds", "save_seconds", "load_seconds", "slice_seconds"} <= found[
+    result = record("data", "--records", 1200, "--clients", 30, "--slices", 5, "--data-dir", tmp_path)
+    assert {"embedded_seconds", "fed_aya_seconds", "save_seconds", "load_seconds", "slice_seconds"} <= result[
         "data"
     ].keys()
-    assert "gsm8k_seconds" not in found["data"] and "gsm8k" in found["notes"][0]
-    assert found["targets"][0]["met"] is None  # fewer records than the target speaks of
+    assert "gsm8k_seconds" not in result["data"] and "gsm8k" in result["notes"][0]
+    assert result["targets"][0]["met"] is None  # fewer records than the target speaks of
 
 
 def test_generation(record):
-    found = record("generation", "--prompts", 3, "--new-tokens", 2, "--threads", 1)
-    assert found["data"]["results"][0]["equal_answers"] == 3
-    assert found["targets"][0]["bound"] == 8
+    result = record("generation", "--prompts", 3, "--new-tokens", 2, "--threads", 1)
+    assert result["data"]["results"][0]["equal_answers"] == 3
+    assert result["targets"][0]["bound"] == 8
 
 
 def test_learning_differences_are_paired_by_seed(record, tmp_path):
     """Gains of 1, 2, 3 over the local mean: mean 2, half width t(0.975, 2) / sqrt(3) = 4.30265 / 1.73205."""
     write_scores(tmp_path, [4.0, 4.5, 5.0], [(0, 3.0), (1, 2.5), (2, 2.0)])
-    found = record("learning", "--results", tmp_path)
-    local, base = found["data"]["local"], found["data"]["base"]
+    result = record("learning", "--results", tmp_path)
+    local, base = result["data"]["local"], result["data"]["base"]
     assert local["by_seed"] == pytest.approx({"0": 1.0, "1": 2.0, "2": 3.0})
     assert (local["mean"], local["high"] - local["mean"]) == pytest.approx((2.0, 4.30265 / 3**0.5), rel=1e-5)
-    assert base["mean"] == pytest.approx(2.5) and [t["met"] for t in found["targets"]] == [True, True]
+    assert base["mean"] == pytest.approx(2.5) and [t["met"] for t in result["targets"]] == [True, True]
 
 
 def test_learning_says_where_a_target_is_missed_and_where_it_is_open(record, tmp_path):
@@ -148,18 +148,18 @@ def test_a_target_is_met_at_its_bound(monkeypatch):
 
 def test_scale(record):
     """Every dataset is built, and every raw vote of the large file is read; the share kept follows from the block."""
-    from fedkit.data.builders import BUILDERS
+    from fedkit.data.datasets.registry import DATASETS
 
-    found = record("scale", "--records", 3000, "--judges", 100, "--profile", "smoke")
-    assert {row["build"] for row in found["rows"]} == {*BUILDERS, "arena votes, Parquet"}
-    large = found["data"]["large"]
+    result = record("scale", "--records", 3000, "--judges", 100, "--profile", "smoke")
+    assert {row["build"] for row in result["rows"]} == {*DATASETS, "arena votes, Parquet"}
+    large = result["data"]["large"]
     assert large["read"] == 3000 and 0 < large["kept"] < 3000 and 0 < large["clients"] <= 100
-    assert [target["met"] is None for target in found["targets"]] == [False, True]
+    assert [target["met"] is None for target in result["targets"]] == [False, True]
 
 
 def test_judge(record, tmp_path):
-    found = record("judge", "--items", 20, "--data-dir", tmp_path)
-    assert [t["met"] for t in found["targets"]] == [True] * 3 and "not measured" in found["notes"][0]
+    result = record("judge", "--items", 20, "--data-dir", tmp_path)
+    assert [t["met"] for t in result["targets"]] == [True] * 3 and "not measured" in result["notes"][0]
 
 
 def test_real(record, tmp_path):
@@ -175,15 +175,15 @@ def test_real(record, tmp_path):
     (run / "config.json").write_text(json.dumps(config))
     save_state(adapter_state(load_model(get_profile("mini").model).model), run / "adapter.safetensors")
     words = ("--data-dir", data, "--results", tmp_path / "mini", "--only", "tfns", "--limit", 6)
-    found = record("real", *words)
-    rows = found["rows"]
+    result = record("real", *words)
+    rows = result["rows"]
     assert [(r["model"], r["benchmark"]) for r in rows] == [
         (who, f"TFNS, {part}") for who in ("base", "FedAvg") for part in ("acc", "f1")
     ]
     assert all(r["items"] == 6 and "6 of 9 items" in r["note"] and r["chance"] and r["95 % interval"] for r in rows)
     assert [r["score"] for r in rows[:2]] == [r["score"] for r in rows[2:]]
     assert {r["verdict"] for r in rows} <= {"near chance", "below chance", "above chance"}
-    assert found["data"]["base, tfns"]["acc"]["count"] == 6 and found["targets"][0]["met"]
+    assert result["data"]["base, tfns"]["acc"]["count"] == 6 and result["targets"][0]["met"]
 
 
 def write_alignment(folder, accuracies, metrics=("accuracy", "low", "high", "margin", "pairs", "skipped")):
@@ -209,13 +209,13 @@ def write_alignment(folder, accuracies, metrics=("accuracy", "low", "high", "mar
 def test_alignment_has_two_intervals_and_two_length_rules(record, tmp_path):
     """0.60, 0.62, 0.64: mean 0.62, half width t(0.975, 2) 0.02 / sqrt(3); the lower ends are 0.56, 0.58 and 0.60."""
     write_alignment(tmp_path / "run", [0.60, 0.62, 0.64])
-    found = record("alignment", "--results", tmp_path / "run")
-    seeds, over = found["targets"]
+    result = record("alignment", "--results", tmp_path / "run")
+    seeds, over = result["targets"]
     assert seeds["value"] == pytest.approx(0.56) and seeds["met"]
     assert over["value"] == pytest.approx(0.62 - 4.30265 * 0.02 / 3**0.5, abs=1e-4) and over["met"]
-    assert [row["accuracy"] for row in found["rows"]] == ["0.600", "0.620", "0.640", "0.620", "0.560", "0.440"]
-    assert found["notes"][0].startswith("Scored: local pairs,")
-    assert found["notes"][1] == "The interval of 2 of 3 seeds lies above the better length rule (0.560)."
+    assert [row["accuracy"] for row in result["rows"]] == ["0.600", "0.620", "0.640", "0.620", "0.560", "0.440"]
+    assert result["notes"][0].startswith("Scored: local pairs,")
+    assert result["notes"][1] == "The interval of 2 of 3 seeds lies above the better length rule (0.560)."
 
 
 def test_alignment_says_where_a_target_is_missed_open_or_without_its_table(call, record, tmp_path):
@@ -231,14 +231,14 @@ def test_alignment_says_where_a_target_is_missed_open_or_without_its_table(call,
 
 def test_dpo_counts_what_the_reference_scored(record):
     """Whoever takes part in every round has read its pairs before; without keeping, all that is drawn is scored."""
-    found = record("dpo", "--rounds", 2, "--steps", 1, "--clients", 2, "--turns", 1, "--profile", "smoke")
-    (_, all_rounds) = found["data"].values()
+    result = record("dpo", "--rounds", 2, "--steps", 1, "--clients", 2, "--turns", 1, "--profile", "smoke")
+    (_, all_rounds) = result["data"].values()
     kept, again = (all_rounds["scored"][way] for way in ("kept", "computed again"))
     assert 0 < kept < again <= all_rounds["drawn"] == 2 * 2 * 4
-    for case in found["data"].values():
+    for case in result["data"].values():
         assert case["scored"]["kept"] <= case["scored"]["computed again"]
         assert all(len(times) == 1 and times[0] > 0 for times in case["seconds"].values())
-    (promise,) = found["targets"]  # of the second case alone
+    (promise,) = result["targets"]  # of the second case alone
     assert promise["bound"] == 1.0 and promise["what"].startswith("2 clients, all in every round")
 
 
@@ -248,15 +248,15 @@ def test_algorithms(record):
     SCAFFOLD sends its variates beside the adapter: twice the bytes.
     """
     words = ("--turns", 2, "--clients", 2, "--steps", 1, "--batch", 2)
-    found = record("algorithms", *words, "--algorithms", "local", "scaffold", "dp_paper")
-    together, alone = found["data"]["parts"]
-    assert (list(together["seconds"]), together["clients"]) == (["fedavg", "scaffold", "dp_paper"], 2)
+    result = record("algorithms", *words, "--algorithms", "local", "scaffold", "published")
+    together, alone = result["data"]["parts"]
+    assert (list(together["seconds"]), together["clients"]) == (["fedavg", "scaffold", "published"], 2)
     assert (list(alone["seconds"]), alone["clients"]) == (["fedavg", "local"], 1)
-    assert all(len(s) == 2 for part in found["data"]["parts"] for s in part["seconds"].values())
+    assert all(len(s) == 2 for part in result["data"]["parts"] for s in part["seconds"].values())
     assert alone["bytes_up_down"]["local"] == alone["bytes_up_down"]["fedavg"]
     assert together["bytes_up_down"]["scaffold"][0] / together["bytes_up_down"]["fedavg"][0] > 1.9
-    assert sorted(t["bound"] for t in found["targets"]) == [1.15, 1.15, 1.3]
-    for target, row in zip(found["targets"], (r for r in found["rows"] if r["over fedavg"] != "1"), strict=True):
+    assert sorted(t["bound"] for t in result["targets"]) == [1.15, 1.15, 1.3]
+    for target, row in zip(result["targets"], (r for r in result["rows"] if r["over fedavg"] != "1"), strict=True):
         high = float(row["over fedavg"].rstrip("]").split(", ")[1])
         assert target["value"] == pytest.approx(high, abs=1e-3) and target["met"] == (
             target["value"] <= target["bound"]
