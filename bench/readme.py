@@ -45,7 +45,7 @@ def read(folder: Path) -> dict[str, Row]:
 def section(name: str, record: Row | None) -> str:
     """One benchmark in Markdown."""
     if record is None:
-        return f"### {name}\n\nNot measured yet: `python benchmarks/{name}.py --save`.\n"
+        return f"### {name}\n\nNot measured yet: `python bench/{name}.py --save`.\n"
     header, lines = cells(record["rows"])
     numeric = [all(_number(line[i]) for line in lines) for i in range(len(header))]
     rule = ["---:" if right else "---" for right in numeric]
