@@ -1,1 +1,27 @@
-"""."""
+"""From raw records to federated datasets.
+
+- `place`, `sources`: where raw records come from; what a raw dataset is
+- `readers`, `rules`: files of every format, a record at a time; the rules that every record must pass
+- `datasets`: one file a dataset (sources, rule, clients, card's story, Ref questions, test records) and the registry
+- `partitioners`: rows into clients; `federated`, `arrow`: a dataset of many clients as one table
+- `export`: datasets for other programs, and back
+"""
+
+from ..common.door import front_door
+
+__getattr__, __dir__, __all__ = front_door(
+    __name__,
+    {
+        "place": ("Located", "Place"),
+        "sources": ("RawSource", "spellings"),
+        "rules": ("language_code", "text_fault"),
+        "datasets.base": ("Dataset", "Dealt", "Form", "People", "field_of", "paper"),
+        "datasets.built": ("CONTROLS", "Built", "Cut", "DropReport"),
+        "datasets.questions": ("Question",),
+        "datasets.registry": ("DATASETS", "SOURCES"),
+        "datasets.story": ("Part", "Story"),
+        "partitioners": ("PARTITIONERS", "by_language", "dirichlet", "iid", "natural", "quantity_skew"),
+        "federated": ("FederatedDataset",),
+        "export": ("FORMATS", "IMPORTS", "export"),
+    },
+)

@@ -44,8 +44,8 @@ def export_parquet(dataset: FederatedDataset, path: str | Path) -> Path:
     """One Parquet file; `import_parquet` reads it back equal."""
     import pyarrow.parquet as pq
 
-    with new_file(path) as made:
-        pq.write_table(as_table(dataset), made, row_group_size=BLOCK, compression="zstd")
+    with new_file(path) as part:
+        pq.write_table(as_table(dataset), part, row_group_size=BLOCK, compression="zstd")
     return Path(path)
 
 
@@ -68,8 +68,8 @@ def export_disk(dataset: FederatedDataset, folder: str | Path) -> Path:
     import datasets
 
     table = as_table(dataset)
-    with new_folder(folder, ours=lambda path: (path / "dataset_info.json").is_file()) as made, _silent():
-        datasets.Dataset(datasets.table.InMemoryTable(table)).save_to_disk(made)
+    with new_folder(folder, ours=lambda path: (path / "dataset_info.json").is_file()) as part, _silent():
+        datasets.Dataset(datasets.table.InMemoryTable(table)).save_to_disk(part)
     return Path(folder)
 
 

@@ -100,11 +100,11 @@ class FederatedDataset:
                     low = middle + 1
                 else:
                     high = middle
-            found = low < len(self) and self.ids[low].as_py() == key
+            known = low < len(self) and self.ids[low].as_py() == key
         else:
             low = int(key)
-            found = 0 <= low < len(self)
-        if not found:
+            known = 0 <= low < len(self)
+        if not known:
             raise FedkitError(
                 f"{self.name} has no client {key!r}; its {len(self)} clients run from {self.ids[0].as_py()!r} to"
                 f" {self.ids[-1].as_py()!r} (0 to {len(self) - 1} by place)"
@@ -179,11 +179,11 @@ class FederatedDataset:
         target = Path(folder)
         note = {"format": _FORMAT, "name": self.name, "clients": len(self), "records": self.n_records}
         note |= {"fingerprint": self.fingerprint, "info": self.info}
-        with new_folder(target, ours=lambda path: (path / _NOTE).is_file()) as made:
-            write_ipc(made / _TABLE, self.table)
-            write_ipc(made / _CLIENTS, pa.table({"client": self.ids}))
-            np.save(made / _OFFSETS, self.offsets)
-            (made / _NOTE).write_text(json.dumps(note, indent=1, ensure_ascii=False), encoding="utf-8")
+        with new_folder(target, ours=lambda path: (path / _NOTE).is_file()) as part:
+            write_ipc(part / _TABLE, self.table)
+            write_ipc(part / _CLIENTS, pa.table({"client": self.ids}))
+            np.save(part / _OFFSETS, self.offsets)
+            (part / _NOTE).write_text(json.dumps(note, indent=1, ensure_ascii=False), encoding="utf-8")
         return target
 
     @classmethod
@@ -212,7 +212,7 @@ class FederatedDataset:
 
     def export_json(self, path: str | Path) -> Path:
         """Write `{client: [record, ...]}`, the form of FedLLM-Bench's release; `import_json` reads it back equal."""
-        with new_file(path) as made, open(made, "w", encoding="utf-8") as file:
+        with new_file(path) as part, open(part, "w", encoding="utf-8") as file:
             file.write("{")
             for i, client in enumerate(self.clients):
                 records = json.dumps(self.records(i), ensure_ascii=False, default=str)
