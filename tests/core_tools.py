@@ -36,9 +36,19 @@ def make_federation(sizes, name="toy"):
     return FederatedDataset.from_partition(pa.Table.from_pylist(rows), partition, name=name)
 
 
-def make_config(spec, federation, algorithm="fedavg", train=SHORT, seed=0, clients=None, **params):
-    """A run of that algorithm."""
-    return RunConfig(federation.name, federation.fingerprint, algorithm, spec, train, seed, params, clients)
+def make_config(spec, federation, algorithm="fedavg", train=SHORT, seed=0, clients=None, privacy=None, **params):
+    """A run of that algorithm, under a privacy mechanism where one is given."""
+    return RunConfig(
+        federation.name,
+        federation.fingerprint,
+        algorithm,
+        spec,
+        train,
+        seed,
+        params,
+        clients,
+        privacy=privacy and privacy.as_dict(),
+    )
 
 
 def random_state(model, seed=0, scale=0.05):

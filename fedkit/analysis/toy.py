@@ -91,13 +91,13 @@ class Toy:
         `steps`: local steps of every round, or of each.
         """
         schedule = [steps] * rounds if isinstance(steps, int) else list(steps)
-        method = Method(algorithm, privacy or Mechanism(), seed)
         w, server, states = {"w": self.start if start is None else start}, {}, {}
-        gradients, weights = {k: c.gradient for k, c in self.clients.items()}, self.weights(method.weighting)
+        gradients = {k: c.gradient for k, c in self.clients.items()}
+        weights = self.weights(Method(algorithm, privacy or Mechanism()).weighting)
+        how = {"lr": lr, "weights": weights, "privacy": privacy, "seed": seed}
         played, points = Played(w["w"][None], []), [w["w"]]
         for t, number in zip(range(rounds), schedule, strict=True):
-            place = {"lr": lr, "steps": number, "round": t, "weights": weights}
-            w, server, paths = play_round(method, w, server, states, gradients, **place)
+            w, server, paths = play_round(algorithm, w, server, states, gradients, steps=number, round=t, **how)
             points.append(w["w"])
             played.local.append({k: torch.stack([s["w"] for s in path]) for k, path in paths.items()})
             played.server.append({slot: s["w"] for slot, s in server.items() if "w" in s})
@@ -122,7 +122,7 @@ def two_clients(samples: tuple[int, int] = (60, 40)) -> Toy:
 
 
 def play_round(
-    method: Method,
+    algorithm: Algorithm,
     w: State,
     server: ServerState,
     states: MutableMapping[Hashable, State],
@@ -133,17 +133,20 @@ def play_round(
     round: int = 0,
     weights: Mapping[Hashable, float] | None = None,
     clients: int | None = None,
+    privacy: Mechanism | None = None,
+    seed: int = 0,
 ) -> tuple[State, ServerState, dict[Hashable, list[State]]]:
     """One round of the clients that `gradients` names: the next adapter, the server's state, each client's path.
 
     `states` holds what clients keep and is changed in place. `weights`: 1 each by default; `clients`: how many the
-    federation has, all of `gradients` by default.
+    federation has, all of `gradients` by default; `seed`: of a mechanism's noise.
     """
+    method = Method(algorithm, privacy or Mechanism(), seed)
     deltas, uploads, paths = RunningMean(), RunningMean(), {}
     message = method.broadcast(w, server, lr, round)
     for k, gradient in gradients.items():
         parameters = {name: torch.nn.Parameter(t.clone()) for name, t in w.items()}
-        rule = method.algorithm.local_rule(message, states.get(k, {}), "cpu") or LocalRule()
+        rule = algorithm.local_rule(message, states.get(k, {}), "cpu") or LocalRule()
         paths[k] = [_copy(parameters)]
         for _ in range(steps):
             with torch.no_grad():

@@ -158,7 +158,7 @@ class UserLevelDP(Mechanism):
             "is not known; a small seed is found by trial",
         }
         if sends_more(algorithm):
-            why = f"clients of {algorithm.name} send or keep more than their update, and that is not clipped or noised; no"
+            why = f"clients of {algorithm.name} send or keep more than their update, which is not clipped or noised; no"
             return {**said, "refused": f"{why} epsilon is stated. Choose an algorithm that sends updates alone"}
         try:
             spent = self.epsilon_of(sampled, clients, rounds, self.delta)

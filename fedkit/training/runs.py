@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..algorithms.base import Algorithm
-from ..common.code import code_hash
+from ..common.code import ROOT, code_hash
 from ..common.files import read_json
 from ..privacy.base import Mechanism
 from .checkpoint import read_history
@@ -53,13 +53,15 @@ class RunConfig:
 
 
 @functools.cache
-def training_code(algorithm: type[Algorithm], mechanism: type[Mechanism] = Mechanism, task: str = "sft") -> str:
+def training_code(
+    algorithm: type[Algorithm], mechanism: type[Mechanism] = Mechanism, task: str = "sft", root: Path = ROOT
+) -> str:
     """A hash of the source that a trained adapter depends on: the simulation, and what this run takes from registries.
 
     A new algorithm, mechanism or task renames no run; a new file that a run reaches by imports does.
     """
     modules = {algorithm.__module__, mechanism.__module__, client_module(task)}
-    return code_hash("fedkit.training.simulation", *sorted(modules))
+    return code_hash("fedkit.training.simulation", *sorted(modules), root=root)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from core_tools import same
 
 from fedkit.algorithms import ALGORITHMS, Aggregate, make_algorithm
-from fedkit.analysis.toy import play, two_clients
+from fedkit.analysis.toy import two_clients
 from fedkit.common.errors import FedkitError
 
 MEANS = [0.4, -0.1, 0.3, 0.02, -0.5]  # the mean update of five rounds
@@ -97,6 +97,23 @@ def test_fedyogi_of_the_systems_two_rounds_by_hand():
     assert follow(algorithm, [0.5, 0.1], start=2.0) == pytest.approx([first, second], rel=1e-12)
 
 
+def test_fedadam_by_hand():
+    """v = 0.75 * 4 + 0.25 * 6^2 = 12 from v = 2^2; m = 0.5 * 6 = 3; w = 1 + 0.5 * 3 / (sqrt(12) + 2)."""
+    algorithm = make_algorithm("fedadam", eta=0.5, beta1=0.5, beta2=0.75, tau=2.0)
+    w, server = algorithm.server_step(tensor(1.0), Aggregate(tensor(6.0), {}, 1, 1), {})
+    assert server["v"]["w"].item() == pytest.approx(12.0)
+    assert w["w"].item() == pytest.approx(1 + 0.5 * 3 / (12**0.5 + 2))
+
+
+@pytest.mark.parametrize("name", [*ADAPTIVE, "fedavgm", "fedavg", "scaffold"])
+def test_the_mean_is_the_sum_times_the_scale(name):
+    """A server that gets a sum and its scale steps as one that gets the mean."""
+    algorithm = make_algorithm(name)
+    one, _ = algorithm.server_step(tensor(1.0), Aggregate(tensor(0.3), tensor(0.1), 4, 9), {})
+    other, _ = algorithm.server_step(tensor(1.0), Aggregate(tensor(1.2), tensor(0.1), 4, 9, 0.25), {})
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+
+
 def test_yogi_forgets_slower_than_adam():
     """After one large update and then small ones d, Adam's v is b2^n of it; Yogi's loses (1 - b2) d^2 a round."""
     large, small, n = 1.0, 0.01, 50
@@ -147,10 +164,10 @@ def test_with_v_held_still_the_systems_form_is_their_fedavgm(name):
 def test_fedavgm_closed_form(form):
     """hsu: m_t = sum beta^(t-i) D_i, twice times eta here; systems: an average in which the first D has beta^(t-1)."""
     eta = 2.0
-    found = follow(make_algorithm("fedavgm", beta=B1, eta=eta, form=form))
+    path = follow(make_algorithm("fedavgm", beta=B1, eta=eta, form=form))
     hsu = [sum(B1 ** (t - i) * MEANS[i - 1] for i in range(1, t + 1)) for t in range(1, 6)]
     expected = 1.0 + eta * np.cumsum(hsu if form == "hsu" else momenta("systems"))
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(path, expected, rtol=1e-12)
 
 
 def test_fedavgm_two_rounds_by_hand():
@@ -175,9 +192,9 @@ def test_steady_updates_make_hsus_form_the_systems_with_a_larger_step():
 def test_momentum_ends_where_fedavg_ends(form):
     """At rest m = 0 and D = 0, so momentum removes no drift."""
     toy = two_clients()
-    plain = play(make_algorithm("fedavg"), toy, rounds=600, steps=10).path[-1]
+    plain = toy.play(make_algorithm("fedavg"), rounds=600, steps=10).path[-1]
     torch.testing.assert_close(
-        play(make_algorithm("fedavgm", form=form), toy, rounds=600, steps=10).path[-1], plain, rtol=0, atol=1e-9
+        toy.play(make_algorithm("fedavgm", form=form), rounds=600, steps=10).path[-1], plain, rtol=0, atol=1e-9
     )
 
 
@@ -187,7 +204,7 @@ def test_the_adaptive_ones_rest_where_the_unweighted_mean_does(name):
     toy = two_clients()
     even, weighted = toy.optimum("uniform"), toy.optimum()
     params = {"eta": 0.3} if name == "fedadagrad" else {"eta": 0.02}
-    end = play(make_algorithm(name, tau=0.1, **params), toy, rounds=3000, steps=1).path[-1]
+    end = toy.play(make_algorithm(name, tau=0.1, **params), rounds=3000, steps=1).path[-1]
     torch.testing.assert_close(end, even, rtol=0, atol=1e-4)
     assert (even - weighted).norm() > 0.1
 
@@ -206,8 +223,8 @@ def flower(monkeypatch, name, **settings):
 
     def step(t, w, mean):
         theirs.current_arrays = record(w) if name == "FedAvgM" else w
-        found, _ = theirs.aggregate_train(t, record({k: v + mean[k] for k, v in w.items()}))
-        return {k: found[k].numpy() for k in w}
+        arrays, _ = theirs.aggregate_train(t, record({k: v + mean[k] for k, v in w.items()}))
+        return {k: arrays[k].numpy() for k in w}
 
     return step
 

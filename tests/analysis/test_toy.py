@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from fedkit.algorithms import make_algorithm
-from fedkit.analysis.toy import feed, local_path, mean_move, play, play_round, two_clients
+from fedkit.analysis.toy import feed, play_round, two_clients
+from fedkit.privacy.published import PublishedNoise
+from fedkit.privacy.user_level import UserLevelDP
 
 TOY = two_clients()
 
@@ -33,17 +35,17 @@ def test_the_optimum_is_where_the_mean_gradient_vanishes(weighting):
 def test_the_local_path_is_a_power():
     """w_K - c = (I - lr H)^K (w - c)."""
     client = TOY.clients["B"]
-    path = local_path(client, TOY.start, 7, 0.2)
+    path = client.path(TOY.start, 7, 0.2)
     shrink = torch.linalg.matrix_power(torch.eye(2, dtype=torch.float64) - 0.2 * client.curvature, 7)
     torch.testing.assert_close(path[-1], client.optimum + shrink @ (TOY.start - client.optimum))
     assert path.shape == (8, 2) and torch.equal(path[0], TOY.start)
 
 
 def test_playing_fedavg_is_the_weighted_mean_of_local_paths():
-    played = play(make_algorithm("fedavg"), TOY, rounds=3, steps=4)
+    played = TOY.play(make_algorithm("fedavg"), rounds=3, steps=4)
     w = TOY.start
     for t in range(3):
-        ends = {k: local_path(c, w, 4, 0.2) for k, c in TOY.clients.items()}
+        ends = {k: c.path(w, 4, 0.2) for k, c in TOY.clients.items()}
         for k, path in ends.items():
             torch.testing.assert_close(played.local[t][k], path)
         w = 0.6 * ends["A"][-1] + 0.4 * ends["B"][-1]
@@ -53,23 +55,23 @@ def test_playing_fedavg_is_the_weighted_mean_of_local_paths():
 
 def test_playing_scaffold_shows_its_variates():
     """c is the plain mean of the c_k after every round, whatever the weights of the adapters are."""
-    played = play(make_algorithm("scaffold"), TOY, rounds=5, steps=4)
+    played = TOY.play(make_algorithm("scaffold"), rounds=5, steps=4)
     torch.testing.assert_close(played.server[-1]["c"], (played.states["A"] + played.states["B"]) / 2)
     assert played.states["A"].abs().max() > 0.01
 
 
 def test_a_number_of_steps_for_each_round():
     fedavg = make_algorithm("fedavg")
-    first = play(fedavg, TOY, rounds=1, steps=6).path[-1]
-    second = play(fedavg, TOY, rounds=1, steps=2, start=first).path[-1]
-    assert torch.equal(play(fedavg, TOY, rounds=2, steps=[6, 2]).path, torch.stack([TOY.start, first, second]))
+    first = TOY.play(fedavg, rounds=1, steps=6).path[-1]
+    second = TOY.play(fedavg, rounds=1, steps=2, start=first).path[-1]
+    assert torch.equal(TOY.play(fedavg, rounds=2, steps=[6, 2]).path, torch.stack([TOY.start, first, second]))
     with pytest.raises(ValueError):
-        play(fedavg, TOY, rounds=3, steps=[6, 2])
+        TOY.play(fedavg, rounds=3, steps=[6, 2])
 
 
 def test_another_start():
     start = torch.tensor([5.0, 5.0], dtype=torch.float64)
-    assert torch.equal(play(make_algorithm("fedavg"), TOY, rounds=1, steps=1, start=start).path[0], start)
+    assert torch.equal(TOY.play(make_algorithm("fedavg"), rounds=1, steps=1, start=start).path[0], start)
 
 
 @pytest.mark.parametrize("weighting, name", [("samples", "fedavg"), ("uniform", "fedadam")])
@@ -81,15 +83,17 @@ def test_the_mean_move_is_the_delta_that_a_server_gets(weighting, name):
             seen.append(aggregate.delta["w"])
             return super().server_step(w, aggregate, server)
 
-    play(Spy(), TOY, rounds=1, steps=3)
-    torch.testing.assert_close(mean_move(TOY, TOY.start, 3, weighting=weighting), seen[0])
+    TOY.play(Spy(), rounds=1, steps=3)
+    torch.testing.assert_close(TOY.mean_move(TOY.start, 3, weighting=weighting), seen[0])
 
 
 def test_noise_on_uploads_is_played():
     """Both coins of the paper's noise: none gives FedAvg to the bit; sigma moves the mean by sigma sqrt(sum p_k^2)."""
-    plain = play(make_algorithm("fedavg"), TOY, rounds=2, steps=2).path
-    assert torch.equal(play(make_algorithm("dp_paper"), TOY, rounds=2, steps=2).path, plain)
-    noisy = [play(make_algorithm("dp_paper", sigma=0.5), TOY, rounds=1, steps=2, seed=s).path[1] for s in range(400)]
+    fedavg = make_algorithm("fedavg")
+    plain = TOY.play(fedavg, rounds=2, steps=2).path
+    assert torch.equal(TOY.play(fedavg, rounds=2, steps=2, privacy=PublishedNoise()).path, plain)
+    noise = PublishedNoise(sigma=0.5)
+    noisy = [TOY.play(fedavg, rounds=1, steps=2, privacy=noise, seed=s).path[1] for s in range(400)]
     off = torch.stack(noisy) - plain[1]
     assert len({tuple(x.tolist()) for x in noisy}) == 400
     assert off.std().item() == pytest.approx(0.5 * (0.6**2 + 0.4**2) ** 0.5, rel=0.1)
@@ -97,7 +101,7 @@ def test_noise_on_uploads_is_played():
 
 def test_clipping_bounds_what_is_played():
     """Each of two updates is at most 0.05 long, so their mean is, and here both are longer before."""
-    played = play(make_algorithm("dp_fedavg", clip=0.05), TOY, rounds=5, steps=4)
+    played = TOY.play(make_algorithm("fedavg"), rounds=5, steps=4, privacy=UserLevelDP(clip=0.05))
     assert (played.path.diff(dim=0).norm(dim=1) <= 0.05 + 1e-12).all()
     first = [(path[-1] - path[0]) for path in played.local[0].values()]
     assert min(x.norm() for x in first) > 0.05
@@ -111,45 +115,56 @@ def test_the_order_of_questions_is_the_simulations(tiny_loaded, tiny_spec, feder
 
     from core_tools import SHORT, make_config
 
-    from fedkit import simulation
     from fedkit.algorithms.scaffold import Scaffold
+    from fedkit.privacy.base import Mechanism
+    from fedkit.training import simulation
 
-    asked = []
+    calls = []
 
     class Spy(Scaffold):
         def broadcast_extra(self, server, adapter):
-            asked.append("broadcast_extra")
+            calls.append("broadcast_extra")
             return super().broadcast_extra(server, adapter)
 
         def local_rule(self, message, client_state, device):
-            asked.append(f"local_rule round {message.round}")
+            calls.append(f"local_rule round {message.round}")
             return super().local_rule(message, client_state, device)
 
-        def protect(self, message, delta, *, seed, client):
-            asked.append(f"protect seed {seed} {type(client).__name__}")
-            return {name: t * 0 for name, t in delta.items()}
-
         def finish_client(self, message, local, client_state, steps):
-            asked.append(
+            calls.append(
                 f"finish_client {steps} {max(float(abs(local[n] - message.adapter[n]).max()) for n in local) > 0}"
             )
             return super().finish_client(message, local, client_state, steps)
 
         def server_step(self, w, aggregate, server):
             zero = all(not t.any() for t in aggregate.delta.values())
-            asked.append(f"server_step {zero} {[getattr(aggregate, f) for f in ('reported', 'clients', 'sampled')]}")
-            asked.append(f"seed {aggregate.seed}, round {aggregate.round}")
+            calls.append(f"server_step {zero} {[getattr(aggregate, f) for f in ('reported', 'clients', 'scale')]}")
             return super().server_step(w, aggregate, server)
 
+    class Zero(Mechanism):
+        def terms(self, state):
+            calls.append(f"terms {state}")
+            return {}
+
+        def protect(self, delta, terms, *, seed, round, client):
+            calls.append(f"protect seed {seed}, round {round}, {type(client).__name__}")
+            return {name: t * 0 for name, t in delta.items()}, {}
+
+        def release(self, aggregate, state, *, expected, seed, round):
+            calls.append(f"release {expected}, seed {seed}, round {round}")
+            return aggregate, state
+
     monkeypatch.setattr(simulation, "make_algorithm", lambda name: Spy())
+    monkeypatch.setattr(simulation, "make_mechanism", lambda privacy: Zero())
     train = replace(SHORT, rounds=1, clients_per_round=2, local_steps=3)
     simulation.run(
         make_config(tiny_spec, federation, "scaffold", train, seed=7), federation, tmp_path, loaded=tiny_loaded
     )
-    real, asked[:] = list(asked), []
+    real, calls[:] = list(calls), []
     gradients = {k: c.gradient for k, c in TOY.clients.items()}
-    play_round(Spy(), {"w": TOY.start}, {}, {}, gradients, lr=0.1, steps=3, clients=len(federation), seed=7)
-    assert asked == real and len(asked) == 1 + 2 * 3 + 2
+    how = {"privacy": Zero(), "seed": 7, "clients": len(federation)}
+    play_round(Spy(), {"w": TOY.start}, {}, {}, gradients, lr=0.1, steps=3, **how)
+    assert calls == real and len(calls) == 2 + 2 * 3 + 2
 
 
 def test_a_fed_server_is_the_server():

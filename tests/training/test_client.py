@@ -15,12 +15,12 @@ from transformers import TrainerCallback
 
 from fedkit.algorithms import Broadcast, make_algorithm
 from fedkit.algorithms.aggregators import norm, subtract
-from fedkit.algorithms.sampling import sample_clients
 from fedkit.common.seeds import torch_seed
+from fedkit.privacy.primitives import sample_clients
 from fedkit.training import client_base
 from fedkit.training import sft as client_module
+from fedkit.training.encoding import IGNORED
 from fedkit.training.models import adapter_state, initial_state, load_model, set_adapter_state, trainable
-from fedkit.training.prompts import IGNORED
 from fedkit.training.sft import SFTClient, frozen_gc
 from fedkit.training.simulation import run
 

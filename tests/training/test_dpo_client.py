@@ -17,9 +17,9 @@ from fedkit.algorithms import Broadcast, make_algorithm
 from fedkit.common.errors import FedkitError
 from fedkit.profiles import get_profile
 from fedkit.training.dpo import DPOClient
+from fedkit.training.encoding import encode_pairs
 from fedkit.training.models import adapter_state, load_model, set_adapter_state, trainable
 from fedkit.training.prompts import encode_prompt, get_template
-from fedkit.training.prompts_pairs import encode_pairs
 
 pytestmark = pytest.mark.usefixtures("frozen")
 FEDAVG = make_algorithm("fedavg")

@@ -13,8 +13,8 @@ import pytest
 import torch
 from core_tools import SHORT, make_config, same, without_time
 
-from fedkit.algorithms.sampling import sample_clients
 from fedkit.common.errors import FedkitError
+from fedkit.privacy.primitives import sample_clients
 from fedkit.training.checkpoint import ClientStates, load_progress, read_history
 from fedkit.training.models import load_state, save_state
 from fedkit.training.simulation import run
@@ -142,8 +142,8 @@ def test_killed_between_the_checkpoint_and_the_history_line(broken, whole, kept)
 def test_neighbours_left_by_a_kill_in_the_middle_of_writing(broken, whole):
     folder, resume = broken
     checkpoint = (folder / "checkpoint.safetensors").read_bytes()
-    (folder / "checkpoint.safetensors.part").write_bytes(checkpoint[:1000])
-    (folder / "adapter.safetensors.part").write_bytes(b"half")
+    (folder / ".checkpoint.safetensors.a1b2c3.tmp").write_bytes(checkpoint[:1000])
+    (folder / ".adapter.safetensors.a1b2c3.tmp").write_bytes(b"half")
     (folder / ".history.jsonl.a1b2c3.tmp").write_text("half")
     for place in (folder, folder / "clients"):
         (place / ".tmpA1b2C3").write_bytes(b"half")  # safetensors' own
@@ -167,7 +167,7 @@ def test_a_client_state_written_but_not_committed(broken, whole, federation, com
     if complete:
         ClientStates(folder / "clients").save(index, 2, {k: t + 1 for k, t in whole.adapter.items()})
     else:
-        path.with_name(path.name + ".part").write_bytes(b"half")
+        path.with_name(f".{path.name}.a1b2c3.tmp").write_bytes(b"half")
     check(resume()[0], whole)
 
 
@@ -175,7 +175,7 @@ def test_killed_after_the_last_client_before_the_results(
     tiny_loaded, tiny_spec, federation, whole, tmp_path, monkeypatch
 ):
     """The last checkpoint is there, the adapter and the manifest are not: nothing is trained again."""
-    from fedkit import simulation
+    from fedkit.training import simulation
 
     config = make_config(tiny_spec, federation, "scaffold", TRAIN)
 
@@ -183,7 +183,7 @@ def test_killed_after_the_last_client_before_the_results(
         raise Stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(simulation._Simulation, "finish", killed)
+        patch.setattr(simulation.Simulation, "finish", killed)
         with pytest.raises(Stop):
             run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
     turns = []

@@ -11,9 +11,9 @@ from core_tools import SHORT, random_state
 from peft import LoraConfig, get_peft_model
 from trl import SFTTrainer
 
+from fedkit.training.encoding import IGNORED
 from fedkit.training.losses import answer_nll, has_plain_head
 from fedkit.training.models import set_adapter_state, trainable
-from fedkit.training.prompts import IGNORED
 from fedkit.training.sft import SFTClient
 
 SMALL = {

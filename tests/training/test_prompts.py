@@ -11,7 +11,8 @@ from core_tools import SHORT
 
 from fedkit.common.errors import FedkitError
 from fedkit.data.federated import FederatedDataset
-from fedkit.training.prompts import ALPACA_PREAMBLE, IGNORED, TEMPLATES, encode, encode_prompt, get_template
+from fedkit.training.encoding import IGNORED, encode
+from fedkit.training.prompts import ALPACA_PREAMBLE, TEMPLATES, encode_prompt, get_template
 
 # Eight languages of Fed-Aya, and a neighbour that has no form of its own.
 RECORDS = {
@@ -173,8 +174,9 @@ def test_unknown_template():
 @pytest.mark.parametrize("cut", [False, True])
 def test_the_model_is_handed_the_same_mask(name, cut, tiny_loaded, monkeypatch, frozen):
     """Nine records in batches of 4, 4 and 1 + 3 (the client starts over), as `compute_loss` gets them."""
-    from fedkit import client as client_module
-    from fedkit.algorithms import Broadcast, FedAvg
+    from fedkit.algorithms.base import Broadcast
+    from fedkit.algorithms.fedavg import FedAvg
+    from fedkit.training import sft as client_module
     from fedkit.training.models import initial_state
 
     tokenizer, template = tiny_loaded.tokenizer, get_template(name)

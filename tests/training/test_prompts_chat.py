@@ -13,9 +13,9 @@ from core_tools import SHORT, random_state
 from fedkit.algorithms import Broadcast, make_algorithm
 from fedkit.common.errors import FedkitError
 from fedkit.data.federated import FederatedDataset
+from fedkit.training.encoding import IGNORED, encode, encode_conversations
 from fedkit.training.models import set_adapter_state
-from fedkit.training.prompts import IGNORED, TEMPLATES, encode, get_template
-from fedkit.training.prompts_chat import conversation_prompt, encode_conversations
+from fedkit.training.prompts import TEMPLATES, conversation_prompt, get_template
 from fedkit.training.sft import SFTClient
 
 

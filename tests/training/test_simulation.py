@@ -12,8 +12,8 @@ import torch
 from core_tools import SHORT, largest, make_config, random_state, same, without_time
 
 from fedkit.algorithms import Broadcast, make_algorithm
-from fedkit.algorithms.sampling import sample_clients
 from fedkit.common.errors import FedkitError
+from fedkit.privacy.primitives import sample_clients
 from fedkit.training import simulation
 from fedkit.training.models import initial_state
 from fedkit.training.sft import SFTClient
