@@ -306,6 +306,7 @@ class Session:
         adapter: carried in place of that; `FedkitError` where it is of another shape. A handle knows its LoRA and its
         template, and handles do not disturb each other (`fedkit.evaluation.handles.Handle`).
         """
+        from .data.datasets.registry import get_dataset
         from .evaluation.handles import Handle, handle_of
         from .training.runs import Run
 
@@ -314,7 +315,7 @@ class Session:
         elif model is None:
             handle = Handle(self.profile.model)
         elif isinstance(model, str):
-            train = self.profile.dataset(model).train
+            train = self.profile.dataset(get_dataset(model).name).train
             handle = Handle(self.profile.model_of(model), template=train.template, dataset=model)
         else:
             raise FedkitError(

@@ -9,21 +9,16 @@ import pytest
 import torch
 from core_tools import make_federation, same, without_time
 
+from fedkit.algorithms.fedprox import FedProx
 from fedkit.common.errors import FedkitError
-from fedkit.data.builders.questions import Question
 from fedkit.profiles import PROFILES
 from fedkit.session import Session, project_root
 from fedkit.training import simulation
-from fedkit.training.models import base_fingerprint
+from fedkit.training.models import adapter_state, base_fingerprint, set_adapter_state
 from fedkit.training.runs import training_code
 
 pytestmark = pytest.mark.usefixtures("frozen")
 SMOKE = PROFILES["smoke"]
-QUESTIONS = [
-    Question("q1", "en", "Name the capital of Italy.", "The capital of Italy is Rome."),
-    Question("2", "fr", "Écris un mot.", "Été"),
-    Question("3", "zh", "首都?", "1"),
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,7 +50,7 @@ def untrainable(monkeypatch):
             raise AssertionError("this was done before")
 
         monkeypatch.setattr(simulation, "client_class", fail)
-        monkeypatch.setattr("fedkit.evaluation.ref.ref_answers", fail)
+        monkeypatch.setattr("fedkit.evaluation.generation.generate", fail)
 
     return forbid
 
@@ -66,7 +61,7 @@ def test_a_plan_is_the_profiles(session, dataset):
     assert config.model == SMOKE.model and config.params == {"mu": 0.5}
     assert (config.dataset, config.fingerprint) == ("fed_aya", dataset.fingerprint)
     assert (config.algorithm, config.seed, config.clients) == ("fedprox", 4, ("a", "c"))
-    assert config.base == base_fingerprint("mini") and config.code == training_code()
+    assert config.base == base_fingerprint("mini") and config.code == training_code(FedProx)
     assert session.plan("fedavg", dataset).seed == SMOKE.seeds[0] and session.plan("fedavg", dataset).clients is None
 
 
@@ -121,46 +116,49 @@ def test_training_twice_trains_once(session, dataset, untrainable):
 
 def test_train_all_gives_what_train_gives(session, dataset, tmp_path, untrainable):
     configs = [session.plan("fedavg", dataset), session.plan_local(dataset, "b"), session.plan("scaffold", dataset)]
-    together = session.train_all(configs, dataset, QUESTIONS[:1], jobs=1)
+    together = session.train_all(configs, dataset, suite="ref", jobs=1)
     alone = Session("smoke", results_dir=tmp_path / "alone")
     for config, run in zip(configs, together, strict=True):
         one = alone.train(config, dataset)
         assert run.config == config and one.folder != run.folder
         assert same(one.adapter, run.adapter) and without_time(one.history) == without_time(run.history)
     untrainable()
-    assert [r.folder for r in session.train_all(configs, dataset, QUESTIONS[:1])] == [r.folder for r in together]
-    assert len(session.ref(together[0], QUESTIONS[:1])) == 1  # rated on the way
+    assert [r.folder for r in session.train_all(configs, dataset, suite="ref")] == [r.folder for r in together]
+    assert session.evaluate(together[0], "ref").cached == ("ref",)  # put through the suite on the way
 
 
-def test_a_worker_process_gives_what_train_gives(session, dataset, tmp_path, monkeypatch):
+def test_a_worker_process_gives_what_train_gives(session, dataset, tmp_path, monkeypatch, untrainable):
+    """The adapter, and the row of its suite, which is then there."""
     monkeypatch.setattr("fedkit.session.SHORT", 0)
     monkeypatch.setattr(Session, "train", None)
     config = session.plan("fedavg", dataset)
-    (run,) = session.train_all([config], dataset, jobs=2)
+    (run,) = session.train_all([config], dataset, suite="ref", jobs=2)
     monkeypatch.undo()
-    alone = Session("smoke", results_dir=tmp_path / "alone").train(config, dataset)
+    other = Session("smoke", results_dir=tmp_path / "alone")
+    alone = other.train(config, dataset)
     assert run.config == config and run.folder != alone.folder and same(run.adapter, alone.adapter)
-
-
-def test_ratings_are_kept(session, dataset, untrainable):
-    run = session.train(session.plan("fedavg", dataset), dataset)
-    base, tuned = session.ref(None, QUESTIONS), session.ref(run, QUESTIONS)
-    assert list(base.id) == ["q1", "2", "3"] and base.score.between(1, 10).all()
-    assert list(base.answer) != list(tuned.answer)
+    row = other.evaluate(alone, "ref")
     untrainable()
-    for before, again in ((base, session.ref(None, QUESTIONS)), (tuned, session.ref(run, QUESTIONS))):
-        pd.testing.assert_frame_equal(before, again, check_exact=True)
-        assert before.attrs == again.attrs
-        assert [type(x) for x in before.answer] == [type(x) for x in again.answer] == [str] * 3
+    assert session.evaluate(run, "ref").items_frame("ref").equals(row.items_frame("ref"))
+
+
+def test_rows_are_kept(session, dataset, untrainable):
+    run = session.train(session.plan("fedavg", dataset), dataset)
+    base, tuned = session.evaluate("fed_aya"), session.evaluate(run)
+    frame = base.items_frame("ref")
+    assert frame.score.between(1, 10).all() and list(frame.answer) != list(tuned.items_frame("ref").answer)
+    untrainable()
+    for before, again in ((base, session.evaluate("fed_aya")), (tuned, session.evaluate(run))):
+        pd.testing.assert_frame_equal(before.items_frame("ref"), again.items_frame("ref"), check_exact=True)
+        pd.testing.assert_series_equal(before.series(), again.series(), check_exact=True)
+        assert again.cached == ("ref",)
     with pytest.raises(AssertionError, match="done before"):
-        session.ref(run, QUESTIONS[:2])  # other questions are other ratings
+        session.evaluate(run, limit=8)  # other questions are other answers
 
 
 def test_the_loaded_model_carries_what_is_asked_for(session, dataset):
-    from fedkit.training.models import adapter_state
-
     run = session.train(session.plan("fedavg", dataset), dataset)
-    assert same(adapter_state(session.loaded(run.adapter).model), run.adapter)
+    assert same(adapter_state(session.loaded(run).model), run.adapter)
     base = session.loaded()
     assert all(not t.any() for name, t in adapter_state(base.model).items() if ".lora_B." in name)
     ids = torch.tensor([[0, 5, 9, 11]])
@@ -170,19 +168,55 @@ def test_the_loaded_model_carries_what_is_asked_for(session, dataset):
         torch.testing.assert_close(base.model(input_ids=ids).logits, bare)
 
 
-def test_a_dataset_with_a_lora_of_its_own(session, dataset):
-    """As the paper profile has it: rank 16 for Fed-Aya, 32 for gsm8k."""
-    from fedkit.training.models import adapter_state
+def test_handles_do_not_disturb_each_other(session, dataset):
+    """One base model in memory: each handle answers with its own adapter, also after training and after a change."""
+    run = session.train(session.plan("fedavg", dataset), dataset)
+    tuned, base = session.loaded(run), session.loaded("fed_aya")
+    ids = torch.tensor([[0, 5, 9, 11]])
 
+    def logits(handle):
+        with torch.no_grad():
+            return handle.model(input_ids=ids).logits
+
+    first, plain = logits(tuned), logits(base)
+    assert not torch.equal(first, plain)
+    assert torch.equal(logits(tuned), first) and torch.equal(logits(base), plain)
+    assert base.model is tuned.model and base.tokenizer is tuned.tokenizer
+    other = session.train(session.plan("fedprox", dataset, mu=0.5), dataset)  # on the same base model
+    assert torch.equal(logits(tuned), first) and same(tuned.carried(), run.adapter)
+    set_adapter_state(base.model, other.adapter)  # what a handle's adapter becomes stays with it
+    assert torch.equal(logits(tuned), first) and same(base.carried(), other.adapter)
+    assert same(adapter_state(base.model), other.adapter)
+
+
+def test_a_handle_is_loaded_when_it_is_first_used(session, dataset, monkeypatch):
+    run = session.train(session.plan("fedavg", dataset), dataset)
+    session.evaluate(run)
+    monkeypatch.setattr("fedkit.evaluation.handles.shared", None)
+    assert session.evaluate(run).cached == ("ref",)
+    assert (session.loaded(run).template, session.loaded(run).dataset) == ("alpaca", "fed_aya")
+
+
+def test_a_dataset_with_a_lora_of_its_own(session, dataset):
+    """As the paper profile has it: rank 16 for Fed-Aya, 32 for gsm8k. A run knows its model."""
     wide = replace(SMOKE.model, lora=replace(SMOKE.model.lora, r=2))
     own = {"fed_aya": replace(SMOKE.dataset("fed_aya"), model=wide)}
     session.profile = replace(SMOKE, datasets={**SMOKE.datasets, **own})
     run = session.train(session.plan("fedavg", dataset), dataset)
     assert {t.shape[0] for name, t in run.adapter.items() if ".lora_A." in name} == {2}
-    assert session.ref(run, QUESTIONS[:1]).score.notna().all()
-    assert same(adapter_state(session.loaded(run.adapter, dataset="fed_aya").model), run.adapter)
-    with pytest.raises(FedkitError, match="the adapter does not fit this model"):
+    assert session.evaluate(run).items_frame("ref").score.notna().all()
+    assert same(adapter_state(session.loaded(run).model), run.adapter)
+    assert same(adapter_state(session.loaded("fed_aya", run.adapter).model), run.adapter)
+    for wrong in (lambda: session.loaded(None, run.adapter), lambda: session.loaded("gsm8k", run.adapter)):
+        with pytest.raises(FedkitError, match="the adapter does not fit this model"):
+            wrong()
+    with pytest.raises(FedkitError, match="a dict is no model; give a run or a dataset's name"):
         session.loaded(run.adapter)
+    assert same(adapter_state(session.loaded(run).model), run.adapter)
+
+
+def test_the_tokenizer_needs_no_model(session):
+    assert session.tokenizer.eos_token_id == session.loaded().tokenizer.eos_token_id
 
 
 def test_a_dataset_is_saved_once_for_other_processes(session, dataset):
@@ -209,8 +243,10 @@ def test_mistakes_in_a_plan(session, dataset, arguments, message):
 
 
 def test_a_dataset_or_client_that_is_not_there(session, dataset):
-    with pytest.raises(FedkitError, match="unknown dataset in profile smoke 'toy'; known: .*fed_aya, "):
-        session.plan("fedavg", make_federation([2, 2], name="toy"))
+    own = session.plan("fedavg", make_federation([2, 2], name="toy"))  # one's own dataset has the profile's default
+    assert (own.dataset, own.train) == ("toy", SMOKE.default.train)
+    with pytest.raises(FedkitError, match="unknown dataset 'toy'; known: .*fed_aya, "):
+        session.loaded("toy")
     with pytest.raises(FedkitError, match="fed_aya has no client 'nobody'"):
         session.plan_local(dataset, "nobody")
 

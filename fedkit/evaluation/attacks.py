@@ -68,7 +68,8 @@ def candidate_losses(
     loaded: Loaded, candidates: Sequence[str], *, instruction: str, response: str, template: str
 ) -> np.ndarray:
     """Negative log-likelihood (nats) of `response` with each candidate in its place of "{}", float64 (candidates,)."""
-    from ..training.prompts import encode, get_template
+    from ..training.encoding import encode
+    from ..training.prompts import get_template
 
     if "{}" not in response:
         raise FedkitError(f"response {response!r} has no place for the secret; write {{}} where it stands")

@@ -82,7 +82,8 @@ def completion_loss(
     `loss` and `tokens` (answer tokens counted), `records` (used) and `skipped` (their prompt fills `max_length`). Each
     token weighs the same. `template`: None is that of a session's handle. `FedkitError` where no answer is left.
     """
-    from ..training.prompts import encode, get_template
+    from ..training.encoding import encode
+    from ..training.prompts import get_template
 
     form = get_template(template or loaded.template)  # type: ignore[attr-defined]
     encoded = encode(loaded.tokenizer, form, records, max_length)
@@ -153,7 +154,7 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
     import torch
 
     from ..training.losses import logits_at
-    from ..training.prompts import IGNORED
+    from ..training.encoding import IGNORED
 
     width, shared = max(len(ids) for ids, _ in rows), _shared(rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)  # (B, T); what stands in the padding is never seen

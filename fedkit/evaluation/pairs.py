@@ -119,8 +119,8 @@ class PairScorer:
         template: str,
         max_length: int,
     ) -> None:
+        from ..training.encoding import encode_pairs
         from ..training.prompts import get_template
-        from ..training.prompts_pairs import encode_pairs
 
         encoded = encode_pairs(loaded.tokenizer, get_template(template), pairs, max_length, where="held-out pairs")
         self.loaded, self.skipped = loaded, encoded.skipped

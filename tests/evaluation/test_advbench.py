@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from fedkit.common.errors import FedkitError
-from fedkit.evaluation.benchmarks import BENCHMARKS, Place
+from fedkit.data.place import Place
+from fedkit.evaluation.benchmarks import BENCHMARKS, Pool
 from fedkit.evaluation.benchmarks.advbench import BY_PHRASES, refusal_phrases, refuses
-from fedkit.evaluation.judges.judge import ReferenceJudge
-from fedkit.profiles import get_profile
+from fedkit.evaluation.judges import ReferenceJudge
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 BENCHMARK = BENCHMARKS["advbench"]
 
 
 def place(data=None, limit=None):
-    return Place(get_profile("mini"), data, offline=True, limit=limit)
+    return Pool(Place(data, offline=True, embedded=True), limit)
 
 
 LISTS = ("published", "ours")
@@ -58,7 +58,7 @@ def test_lists_by_name_or_given():
 
 @pytest.mark.parametrize("name", LISTS)
 def test_every_embedded_refusal_is_found_and_no_compliance(name):
-    from fedkit.mini.lexicon import read_json
+    from tools.world.lexicon import read_json
 
     texts = read_json("harmful.json")
     assert all(refuses(text, name) for text in texts["refusals"])

@@ -10,7 +10,7 @@ from core_tools import random_state
 
 from fedkit.common.errors import FedkitError
 from fedkit.evaluation.attacks import advantage, advantage_bound, candidate_losses, exposure, rank_exposure
-from fedkit.evaluation.ref import completion_loss
+from fedkit.evaluation.likelihood import completion_loss
 from fedkit.privacy import epsilon
 from fedkit.privacy.accounting import Sampling
 from fedkit.training.models import set_adapter_state
@@ -70,16 +70,17 @@ def test_exposure_of_a_rank():
 
 
 def test_candidate_losses_are_those_of_the_whole_text(tiny_loaded):
-    """Reading the shared beginning once: each loss differs from the plain one by the same constant."""
+    """Reading the shared beginning once changes no loss."""
     set_adapter_state(tiny_loaded.model, random_state(tiny_loaded.model, 1))
     candidates = ["12", "907", "3", "9", "code 4", "45"]
     losses = candidate_losses(tiny_loaded, candidates, **ASKED)
     whole = []
     for c in candidates:
         row = [{"instruction": ASKED["instruction"], "response": ASKED["response"].replace("{}", c)}]
-        one = completion_loss(tiny_loaded.model, tiny_loaded.tokenizer, row, "alpaca_english", 512)
+        one = completion_loss(tiny_loaded, row, template="alpaca_english", max_length=512)
         whole.append(one["loss"] * one["tokens"])
-    assert np.ptp(np.array(whole) - losses) < 1e-3 < np.ptp(losses)
+    np.testing.assert_allclose(losses, whole, rtol=1e-5)
+    assert np.ptp(losses) > 1e-3
     ranks = np.argsort(np.argsort(whole)) + 1
     for c, rank in zip(candidates, ranks, strict=True):
         assert exposure(tiny_loaded, c, candidates, **ASKED) == pytest.approx(math.log2(6 / rank))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +12,17 @@ import pytest
 from sandbox_tools import without_sandbox
 
 from fedkit.common.errors import FedkitError
-from fedkit.evaluation.benchmarks import BENCHMARKS, SUITES, Column, Place, Subject, Suite, evaluate
+from fedkit.evaluation.benchmarks import BENCHMARKS, SUITES, Column, Pool, Subject, Suite
 from fedkit.evaluation.benchmarks.base import Benchmark, Score, rated, share
 from fedkit.evaluation.benchmarks.mt_bench import MT_BENCH, TEMPERATURES, judge_items, temperature
-from fedkit.evaluation.judges import JudgeSpec, OpenAIJudge, load_prompts
-from fedkit.evaluation.judges.judge import ReferenceJudge
-from fedkit.evaluation.judges.loopback import LoopbackServer
+from fedkit.evaluation.judges import Judge, JudgeSpec, OpenAIJudge, ReferenceJudge, load_prompts
 from fedkit.evaluation.sandbox import which_sandbox
-from fedkit.evaluation.specs import EvalSpec
+from fedkit.evaluation.specs import AVERAGE, EvalSpec
 from fedkit.profiles import get_profile
-from fedkit.report.paper import AVERAGE
 from fedkit.session import Session
-from fedkit.training.models import initial_state, load_model
-from fedkit.training.prompts import get_template
-from fedkit.training.prompts_chat import conversation_prompt
+from fedkit.training.models import initial_state, load_model, set_adapter_state
+from fedkit.training.prompts import conversation_prompt, get_template
+from tools.loopback_judge import LoopbackServer
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 MINI, JUDGE = get_profile("mini"), ReferenceJudge()
@@ -41,8 +40,9 @@ def kit(tmp_path):
     return Session("smoke", results_dir=tmp_path, offline=True)
 
 
-def place(data=None, limit=None, profile=MINI):
-    return Place(profile, data, offline=True, limit=limit)
+def place(data=None, limit=None):
+    kit = Session("mini", results_dir=tempfile.mkdtemp(), data_dir=data, offline=True)
+    return Pool(kit.place, limit, lambda name: [asdict(question) for question in kit.questions(name)])
 
 
 def subject(loaded, template="alpaca", **spec):
@@ -164,46 +164,47 @@ def test_the_canonical_solutions_pass_and_an_empty_one_does_not(loaded, monkeypa
 
 
 def test_a_row_is_kept_by_all_that_it_depends_on(kit, loaded, monkeypatch):
-    row = evaluate(kit, None, OPEN, limit=3)
+    row = kit.evaluate("fed_chatbot_it", OPEN, limit=3)
     assert row.cached == () and list(row.series().index) == ["MT-1", "Vicuna"] and row.judges == JUDGE.name
-    again = evaluate(kit, None, OPEN, limit=3)
+    again = kit.evaluate("fed_chatbot_it", OPEN, limit=3)
     assert again.cached == ("mt_bench", "vicuna") and again.frame().equals(row.frame())
 
     state = {name: tensor + 0.05 for name, tensor in initial_state(loaded.model, 0).items()}
-    other = evaluate(kit, state, OPEN, limit=3)
+    other = kit.evaluate(kit.loaded("fed_chatbot_it", state), OPEN, limit=3)
     assert other.cached == () and other.answers != row.answers
-    assert evaluate(kit, state, OPEN, limit=2).cached == ()
-    assert evaluate(kit, None, OPEN, limit=3, evaluation=EvalSpec(max_new_tokens=4)).cached == ()
-    assert evaluate(kit, None, OPEN, limit=3, template="vicuna_v1.1").cached == ()
-    module = __import__("importlib").import_module("fedkit.evaluation.benchmarks.evaluate")
-    monkeypatch.setattr(module, "evaluation_code", lambda: "other code")
-    assert evaluate(kit, None, OPEN, limit=3).cached == ()
+    assert kit.evaluate(kit.loaded("fed_chatbot_it", state), OPEN, limit=2).cached == ()
+    assert kit.evaluate("fed_chatbot_it", OPEN, limit=3, evaluation=EvalSpec(max_new_tokens=4)).cached == ()
+    assert kit.evaluate("fed_chatbot_it", OPEN, limit=3, template="vicuna_v1.1").cached == ()
+    monkeypatch.setattr("fedkit.evaluation.exam.answering_code", lambda name: "other code")
+    assert kit.evaluate("fed_chatbot_it", OPEN, limit=3).cached == ()
 
 
 def test_a_loaded_model_gives_the_row_of_its_adapter(kit, loaded):
     state = {name: tensor + 0.02 for name, tensor in initial_state(loaded.model, 0).items()}
-    by_state = evaluate(kit, state, OPEN, limit=2)
-    by_model = evaluate(kit, kit.loaded(state), OPEN, limit=2)
+    by_state = kit.evaluate(kit.loaded("fed_chatbot_it", state), OPEN, limit=2)
+    plain = replace(loaded)  # no handle of the session's: as `load_model` gives it
+    set_adapter_state(plain.model, state)
+    by_model = kit.evaluate(plain, OPEN, limit=2)
     assert by_model.frame().equals(by_state.frame()) and by_model.cached == ("mt_bench", "vicuna")
 
 
 def test_another_judge_rates_the_same_answers(kit):
-    class Five:
+    class Five(Judge):
         name = "always five"
 
         def rate(self, question, answer, reference):
             return 5.0
 
-    evaluate(kit, None, OPEN, limit=3)
-    row = evaluate(kit, None, OPEN, limit=3, judge=Five())
+    kit.evaluate("fed_chatbot_it", OPEN, limit=3)
+    row = kit.evaluate("fed_chatbot_it", OPEN, limit=3, judge=Five())
     assert row.cached == ("mt_bench", "vicuna") and set(row.series()) == {5.0} and row.judges == "always five"
 
 
 def test_a_torn_file_of_kept_answers_is_made_anew(kit):
-    row = evaluate(kit, None, OPEN, limit=2)
+    row = kit.evaluate("fed_chatbot_it", OPEN, limit=2)
     for path in (kit.folder / "evaluations").glob("*.json"):
         path.write_text('{"half')
-    assert evaluate(kit, None, OPEN, limit=2).frame().equals(row.frame())
+    assert kit.evaluate("fed_chatbot_it", OPEN, limit=2).frame().equals(row.frame())
 
 
 def test_columns_are_means_of_parts_and_percents(kit):
@@ -212,7 +213,7 @@ def test_columns_are_means_of_parts_and_percents(kit):
         "fed_chatbot_pa",
         (Column("both", ("mt_bench/turn 1", "vicuna/score")), Column("Adv", ("advbench/safe",), 100.0)),
     )
-    row = evaluate(kit, None, suite, limit=4)
+    row = kit.evaluate("fed_chatbot_pa", suite, limit=4)
     parts = [row.parts["mt_bench/turn 1"].value, row.parts["vicuna/score"].value]
     assert row.score("both").value == pytest.approx(np.mean(parts)) and row.score("both").count == 8
     assert row.score("Adv").value == 100 * row.parts["advbench/safe"].value
@@ -220,24 +221,77 @@ def test_columns_are_means_of_parts_and_percents(kit):
 
 
 def test_every_suite_runs_offline_on_every_column(kit):
-    """Each metric of each table has a form in the embedded world, and a value."""
+    """Each metric of each table has a form in the embedded world, and a value. Fed-Aya's eight: one a language."""
     for name, suite in SUITES.items():
-        row = evaluate(kit, None, suite, limit=8 if name == "fed_aya" else 3)  # one a language
+        row = kit.evaluate(suite.dataset or "fed_chatbot_it", suite, limit=8 if name == "fed_aya" else 3)
         assert list(row.series().index) == [column.name for column in suite.columns], name
         frame = row.frame()
         assert (frame["items"] > 0).all() and (frame["unrated"] == 0).all(), name
 
 
-def test_fed_aya_by_language_is_the_old_path(kit):
-    from fedkit.evaluation.ref import by_language
+def test_a_row_holds_the_score_of_each_question(kit):
+    """One line a question; a language's column is the mean of its lines, the average that of the languages."""
+    row = kit.evaluate("fed_aya")
+    frame = row.items_frame("ref")
+    assert list(frame.columns) == ["id", "language", "instruction", "reference", "answer", "score"]
+    assert frame["id"].tolist() == [question.id for question in kit.questions("fed_aya")]
+    means = frame.groupby("language")["score"].mean()
+    assert row.series()[means.index].to_numpy() == pytest.approx(means.to_numpy())
+    assert row.series()[AVERAGE] == pytest.approx(means.mean()) and frame.attrs["judge"] == JUDGE.name
+    kept = kit.evaluate("fed_aya").items_frame("ref")
+    assert kept.equals(frame) and kept.attrs == frame.attrs
+    turns = kit.evaluate("fed_chatbot_it", OPEN, limit=3)
+    first, second = (turns.items_frame("mt_bench", f"turn {n}")["score"] for n in (1, 2))
+    assert first.mean() == pytest.approx(turns.score("MT-1").value) and not first.equals(second)
+    with pytest.raises(FedkitError, match="unknown part of mt_bench over all its items 'turn 3'; known: turn 1"):
+        turns.items_frame("mt_bench", "turn 3")
+    with pytest.raises(FedkitError, match="unknown benchmark of suite open 'ref'"):
+        turns.items_frame("ref")
 
-    row = evaluate(kit, None, "fed_aya")
-    old = by_language(kit.ref(None, kit.questions("fed_aya")))
-    assert row.series().to_numpy() == pytest.approx(old[row.series().index].to_numpy())
+
+def test_what_is_measured_is_a_run_a_datasets_base_or_a_loaded_model(kit):
+    """A run knows its dataset's suite; a base is that of its dataset; nothing else is a model."""
+    dataset = kit.build("fed_chatbot_it").dataset
+    run = kit.train(kit.plan("fedavg", dataset), dataset)
+    row = kit.evaluate(run, limit=2)
+    assert row.suite is SUITES["chatbot_it"] and kit.evaluate(kit.loaded(run), limit=2).cached == tuple(row.items)
+    base = kit.evaluate("fed_chatbot_it", "ref")
+    assert kit.evaluate(kit.loaded("fed_chatbot_it"), "ref").cached == ("ref",)
+    assert kit.evaluate(run, "ref").answers != base.answers
+    with pytest.raises(FedkitError, match="no suite belongs to gsm8k; name one of chatbot_it, "):
+        kit.evaluate("gsm8k")
+    with pytest.raises(FedkitError, match="a dict is no model; give a run or a dataset's name"):
+        kit.evaluate(run.adapter, "ref")
+    with pytest.raises(FedkitError, match="unknown dataset 'gsm9k'"):
+        kit.evaluate("gsm9k", "ref")
+
+
+def test_a_base_is_that_of_its_dataset(kit):
+    """Its model and template, not the profile's: in `paper` they differ for Fed-ChatbotPA and multi-turn WildChat."""
+    own = replace(kit.profile.dataset("fed_chatbot_pa"), model=replace(MINI.model, lora=replace(MINI.model.lora, r=2)))
+    own = replace(own, train=replace(own.train, template="vicuna_v1.1"))
+    kit.profile = replace(kit.profile, datasets={**kit.profile.datasets, "fed_chatbot_pa": own})
+    base = kit.loaded("fed_chatbot_pa")
+    assert (base.spec.lora.r, base.template, base.dataset) == (2, "vicuna_v1.1", "fed_chatbot_pa")
+    row = kit.evaluate("fed_chatbot_pa", "ref")
+    assert kit.evaluate("fed_chatbot_pa", "ref", template="alpaca").answers != row.answers
+
+
+def test_what_names_kept_answers_is_the_benchmarks_own_code(monkeypatch):
+    """Neither another benchmark nor a suite nor the registry is among it; a benchmark's own helpers are."""
+    from fedkit.common.code import source_files
+    from fedkit.evaluation.benchmarks.registry import module_of
+
+    names = {name: {path.name for path in source_files(module_of(name))} for name in BENCHMARKS}
+    assert {"bbh.py", "choices.py", "harness.py", "base.py", "generation.py"} <= names["bbh"]
+    assert {"ref.py", "judge.py", "prompts.py"} <= names["ref"]
+    for name, files in names.items():
+        assert not files & {"suites.py", "exam.py", "registry.py", "rows.py"}, name
+    assert "mmlu.py" not in names["bbh"] | names["ref"] | names["human_eval"]
 
 
 def test_a_limit_below_the_number_of_parts_leaves_some_without_a_value(kit):
-    row = evaluate(kit, None, "fed_aya", limit=3)
+    row = kit.evaluate("fed_aya", "fed_aya", limit=3)
     assert len(row.series()) == 3 and len(row.frame()) == len(SUITES["fed_aya"].columns)
     assert row.score(AVERAGE).value is None and "no item of it within the limit" in row.frame().loc[AVERAGE, "note"]
 
@@ -257,13 +311,13 @@ def test_a_score_against_chance_by_its_interval():
 
 def test_mistakes_are_sentences(kit):
     with pytest.raises(FedkitError, match="unknown metric of suite fed_aya 'nope'; known: "):
-        evaluate(kit, None, "fed_aya", limit=3).score("nope")
+        kit.evaluate("fed_aya", "fed_aya", limit=3).score("nope")
     with pytest.raises(FedkitError, match="unknown benchmark of suite own 'mmlo'; known: "):
-        evaluate(kit, None, Suite("own", "fed_aya", (Column("MMLU", ("mmlo/acc",)),)))
+        kit.evaluate("fed_aya", Suite("own", "fed_aya", (Column("MMLU", ("mmlo/acc",)),)))
     with pytest.raises(FedkitError, match="unknown suite of benchmarks 'chat'; known: chatbot_it"):
-        evaluate(kit, None, "chat")
+        kit.evaluate("fed_aya", "chat")
     with pytest.raises(FedkitError, match="limit is 0 for mt_bench"):
-        evaluate(kit, None, OPEN, limit=0)
+        kit.evaluate("fed_chatbot_it", OPEN, limit=0)
 
 
 @pytest.mark.parametrize(
@@ -311,10 +365,10 @@ def test_a_server_on_loopback_rates_real_questions(tmp_path):
             JudgeSpec("toy-judge", base_url=server.base_url),
             prompts=load_prompts(SHARED / "mt_bench/judge_prompts.jsonl"),
         )
-        row = evaluate(kit, None, suite, limit=16, judge=judge)
+        row = kit.evaluate("fed_chatbot_it", suite, limit=16, judge=judge)
         score = row.score("MT")
         assert score.count + score.unrated == 32 == sum(server.requests.values()) and score.unrated > 0
         assert score.unrated == judge.report.unparsed.total() and 1 <= score.value <= 10 and score.judge == "toy-judge"
-        evaluate(kit, None, suite, limit=16, judge=judge)
+        kit.evaluate("fed_chatbot_it", suite, limit=16, judge=judge)
         assert sum(server.requests.values()) == 32
         judge.close()

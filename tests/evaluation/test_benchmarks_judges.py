@@ -11,14 +11,13 @@ import pytest
 from judge_tools import KEY
 
 from fedkit.common.errors import FedkitError
+from fedkit.data.place import Place
 from fedkit.evaluation import cache as kept
-from fedkit.evaluation.benchmarks import BENCHMARKS, Column, Place, Suite, evaluate
-from fedkit.evaluation.judges import JudgeChoice, JudgeSpec, OpenAIJudge
-from fedkit.evaluation.judges.judge import ReferenceJudge
-from fedkit.evaluation.judges.loopback import LoopbackServer
+from fedkit.evaluation.benchmarks import BENCHMARKS, Column, Pool, Suite
+from fedkit.evaluation.judges import Judge, JudgeChoice, JudgeSpec, OpenAIJudge, ReferenceJudge
 from fedkit.evaluation.specs import EvalSpec
-from fedkit.profiles import get_profile
 from fedkit.session import Session
+from tools.loopback_judge import LoopbackServer
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFLINE = ReferenceJudge()
@@ -29,7 +28,7 @@ CODE = Suite("c", "fed_chatbot_it", (*VICUNA.columns, Column("HumanEval", ("huma
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data are not beside this checkout")
 
 
-class Always:
+class Always(Judge):
     def __init__(self, value):
         self.value, self.name = value, f"always {value}"
 
@@ -64,11 +63,11 @@ def answered(monkeypatch):
 
 def test_a_judge_for_each_benchmark(kit, answered):
     judges = {"mt_bench": Always(3.0), "vicuna": Always(5.0), "ref": OFFLINE}
-    row = evaluate(kit, None, OPEN, limit=3, judge=judges)
+    row = kit.evaluate("fed_chatbot_it", OPEN, limit=3, judge=judges)
     assert (row.score("MT-1").value, row.score("Vicuna").value) == (3.0, 5.0)
     assert row.judges == "always 3.0, always 5.0, chrF reference (offline)"
     with pytest.raises(FedkitError, match="unknown benchmark of the judges that were given 'ref'; known: mt_bench"):
-        evaluate(kit, None, OPEN, limit=3, judge={k: v for k, v in judges.items() if k != "ref"})
+        kit.evaluate("fed_chatbot_it", OPEN, limit=3, judge={k: v for k, v in judges.items() if k != "ref"})
 
 
 def test_the_sessions_judge_rates_rows_and_runs(tmp_path, answered, monkeypatch):
@@ -80,17 +79,20 @@ def test_the_sessions_judge_rates_rows_and_runs(tmp_path, answered, monkeypatch)
     with LoopbackServer(six, keep_headers=True) as server:
         choice = JudgeChoice("toy", server.base_url, settings={"prices": {"toy": (1e6, 0.0)}})
         kit = Session("smoke", results_dir=tmp_path, offline=True, judge=choice)
-        row = evaluate(kit, None, OPEN, limit=3)
+        dataset = kit.build("fed_chatbot_it").dataset
+        row = kit.evaluate("fed_chatbot_it", OPEN, limit=3)
         assert set(row.series()) == {6.0} and row.judges == "toy"
         assert {name: report.judged for name, report in row.reports.items()} == {"mt_bench": 6, "vicuna": 3, "ref": 3}
         assert row.foot.startswith("mt_bench: 6 judged (0 kept from before), 0 without a rating (0.0 %); 6 requests")
         assert row.reports["ref"].cost > 0
-        scores = kit.ref(None, kit.questions("fed_chatbot_it"))
+        kit.train_all([kit.plan("fedavg", dataset)], dataset, suite="ref")
+        run = kit.train(kit.plan("fedavg", dataset), dataset)
+        scores = kit.evaluate(run, "ref").items_frame("ref")
         assert set(scores["score"]) == {6.0} and scores.attrs["judge"] == "toy"
         before = sum(server.requests.values())
         again = Session("smoke", results_dir=tmp_path, offline=True, judge=choice)
-        assert evaluate(again, None, OPEN, limit=3).foot == row.foot  # a row read from the disk says the same
-        again.ref(None, kit.questions("fed_chatbot_it"))
+        assert again.evaluate("fed_chatbot_it", OPEN, limit=3).foot == row.foot
+        again.evaluate(run, "ref")
         assert sum(server.requests.values()) == before
         assert set(server.headers_seen) == {f"Bearer {KEY}"}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -106,7 +108,7 @@ def test_what_a_stopped_call_paid_is_in_the_row_of_the_next(tmp_path, answered):
 
     def rated(name, judge):
         kit = Session("smoke", results_dir=tmp_path / name, offline=True)
-        return evaluate(kit, None, VICUNA, limit=3, judge=judge).reports["vicuna"]
+        return kit.evaluate("fed_chatbot_it", VICUNA, limit=3, judge=judge).reports["vicuna"]
 
     with LoopbackServer(six, lambda *_: None if up[0] or server.requests.total() < 3 else "server error") as server:
         spec, found = JudgeSpec("toy", server.base_url, **settings), []
@@ -133,9 +135,9 @@ def test_what_a_stopped_rating_of_a_run_paid_is_told_by_the_next(tmp_path, answe
             kit = Session("smoke", results_dir=tmp_path / name, offline=True, judge=judge)
             if not up[0]:
                 with pytest.raises(FedkitError, match="1 of 4 replies are kept"):
-                    kit.ref(None, kit.questions("fed_chatbot_it"))
+                    kit.evaluate("fed_chatbot_it", "ref")
                 up[0] = True
-            told.append(kit.ref(None, kit.questions("fed_chatbot_it")).attrs["judging"])
+            told.append(kit.evaluate("fed_chatbot_it", "ref").reports["ref"].describe())
     assert told[0].startswith("4 judged (1 kept from before), 0 without a rating (0.0 %); 3 requests")
     (whole,) = re.findall(r"written, (.+ US dollars)$", told[1])
     assert told[0].endswith(f"; in all {whole}") and told[0].count(whole) == 1
@@ -144,11 +146,11 @@ def test_what_a_stopped_rating_of_a_run_paid_is_told_by_the_next(tmp_path, answe
 def test_worker_processes_get_the_judge(tmp_path, answered, monkeypatch):
     """What `train_all` hands to them is the session's choice."""
     seen = []
-    monkeypatch.setattr("fedkit.session.train_and_rate", lambda config, **options: seen.append(options["judge"]))
+    monkeypatch.setattr("fedkit.evaluation.exam.train_and_sit", lambda config, **options: seen.append(options["judge"]))
     choice = JudgeChoice("toy", "http://localhost:9/v1")
     kit = Session("smoke", results_dir=tmp_path, offline=True, judge=choice)
     dataset = kit.build("fed_chatbot_it").dataset
-    kit.train_all([kit.plan("fedavg", dataset)], dataset, kit.questions("fed_chatbot_it"))
+    kit.train_all([kit.plan("fedavg", dataset)], dataset, suite="ref")
     assert seen == [choice]
 
 
@@ -168,15 +170,15 @@ def test_a_model_that_dies_is_not_asked_again_for_what_it_said(kit, answered, mo
 
     monkeypatch.setattr("fedkit.evaluation.generation.generate", dies)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(kit, None, VICUNA, evaluation=spec)
+        kit.evaluate("fed_chatbot_it", VICUNA, evaluation=spec)
     first = list(answered)
     assert len(first) == 16
     monkeypatch.setattr("fedkit.evaluation.generation.generate", fine)
-    row = evaluate(kit, None, VICUNA, evaluation=spec)
-    count = len(BENCHMARKS["vicuna"].items(Place(get_profile("smoke"), offline=True), ""))
+    row = kit.evaluate("fed_chatbot_it", VICUNA, evaluation=spec)
+    count = len(BENCHMARKS["vicuna"].items(Pool(Place(None, offline=True, embedded=True)), ""))
     assert len(answered) == count > 16 and len(set(answered)) == len(set(answered[16:])) + len(set(first))
     assert len(row.answers["vicuna"]) == count and not list(kit.folder.glob("evaluations/*-by*"))
-    assert evaluate(kit, None, VICUNA, evaluation=spec).cached == ("vicuna",) and len(answered) == count
+    assert kit.evaluate("fed_chatbot_it", VICUNA, evaluation=spec).cached == ("vicuna",) and len(answered) == count
 
 
 def test_chunks_of_any_size_give_the_same_answers(tmp_path):
@@ -196,7 +198,7 @@ def test_an_api_judge_without_a_file_gets_one(kit, answered):
     with LoopbackServer(six) as server:
         for _ in range(2):  # a second process, whose ratings were lost and whose replies were not
             judge = OpenAIJudge(JudgeSpec("toy", server.base_url))
-            evaluate(kit, None, VICUNA, limit=3, judge=judge)
+            kit.evaluate("fed_chatbot_it", VICUNA, limit=3, judge=judge)
             judge.close()
             for path in kit.folder.glob("evaluations/vicuna-*.json"):
                 path.unlink()
@@ -204,13 +206,12 @@ def test_an_api_judge_without_a_file_gets_one(kit, answered):
 
 
 def test_ratings_are_made_anew_where_the_code_that_reads_them_changed(kit, answered, monkeypatch):
-    evaluate(kit, None, VICUNA, limit=3, judge=Always(4.0))
+    kit.evaluate("fed_chatbot_it", VICUNA, limit=3, judge=Always(4.0))
     judge = Always(7.0)
     judge.name = "always 4.0"  # by its name the same
-    assert evaluate(kit, None, VICUNA, limit=3, judge=judge).series()["Vicuna"] == 4.0
-    module = __import__("importlib").import_module("fedkit.evaluation.benchmarks.evaluate")
-    monkeypatch.setattr(module, "judge_code", lambda: "other code")
-    row = evaluate(kit, None, VICUNA, limit=3, judge=judge)
+    assert kit.evaluate("fed_chatbot_it", VICUNA, limit=3, judge=judge).series()["Vicuna"] == 4.0
+    monkeypatch.setattr("fedkit.evaluation.exam.judging_code", lambda name: "other code")
+    row = kit.evaluate("fed_chatbot_it", VICUNA, limit=3, judge=judge)
     assert row.series()["Vicuna"] == 7.0 and row.cached == ("vicuna",)
 
 
@@ -218,7 +219,9 @@ def test_a_judge_of_ones_own_may_name_what_it_is(kit, answered):
     strict, mild = Always(4.0), Always(7.0)
     strict.name = mild.name = "mine"
     strict.identity, mild.identity = {"taste": 0}, {"taste": 1}
-    found = [evaluate(kit, None, VICUNA, limit=3, judge=judge).series()["Vicuna"] for judge in (strict, mild)]
+    found = [
+        kit.evaluate("fed_chatbot_it", VICUNA, limit=3, judge=judge).series()["Vicuna"] for judge in (strict, mild)
+    ]
     assert found == [4.0, 7.0]
 
 
@@ -229,12 +232,12 @@ def test_a_missing_key_is_told_before_answers_are_made(tmp_path, answered, monke
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     kit = Session("smoke", results_dir=tmp_path, offline=True, judge=JudgeChoice("paper"))
     with pytest.raises(FedkitError, match="'gpt-4' at https://api.openai.com/v1 needs a key; set OPENAI_API_KEY"):
-        evaluate(kit, None, VICUNA, limit=3)
+        kit.evaluate("fed_chatbot_it", VICUNA, limit=3)
     with pytest.raises(FedkitError, match="needs a key"):
-        kit.ref(None, kit.questions("fed_chatbot_it"))
+        kit.evaluate("fed_chatbot_it", "ref")
     dataset = kit.build("fed_chatbot_it").dataset
     with pytest.raises(FedkitError, match="needs a key"):
-        kit.train_all([kit.plan("fedavg", dataset)], dataset, kit.questions("fed_chatbot_it"))
+        kit.train_all([kit.plan("fedavg", dataset)], dataset, suite="ref")
     assert answered == [] and not list(tmp_path.glob("runs/*/manifest.json"))
 
 
@@ -242,9 +245,8 @@ def test_without_a_sandbox_a_row_says_so_and_goes_on(kit, answered, monkeypatch)
     def none():
         raise FedkitError("no sandbox works here; install bubblewrap")
 
-    module = __import__("importlib").import_module("fedkit.evaluation.benchmarks.evaluate")
-    monkeypatch.setattr(module, "require_sandbox", none)
-    row = evaluate(kit, None, CODE, limit=3)
+    monkeypatch.setattr("fedkit.evaluation.benchmarks.human_eval.require_sandbox", none)
+    row = kit.evaluate("fed_chatbot_it", CODE, limit=3)
     score = row.score("HumanEval")
     assert (score.value, score.count, score.unrated) == (None, 0, 3)
     assert score.note == "not run: no sandbox works here; install bubblewrap" and score.note in row.foot
@@ -257,7 +259,7 @@ def test_without_a_sandbox_a_row_says_so_and_goes_on(kit, answered, monkeypatch)
 
 
 def place(data):
-    return Place(get_profile("smoke"), data, offline=True)
+    return Pool(Place(data, offline=True, embedded=True))
 
 
 @real
@@ -274,11 +276,11 @@ def test_real_questions_without_references_are_graded_alone(tmp_path, answered):
     with LoopbackServer(reply) as server:
         choice = JudgeChoice("toy", server.base_url)
         kit = Session("smoke", results_dir=tmp_path / "r", data_dir=tmp_path / "data", offline=True, judge=choice)
-        score = evaluate(kit, None, suite).score("Ref")
+        score = kit.evaluate("fed_chatbot_it", suite).score("Ref")
     assert asked and not any("## Reference answer" in text for text in asked)
     assert score.note == f"{score.count} graded without a reference answer" and score.count == len(asked)
     offline = Session("smoke", results_dir=tmp_path / "r", data_dir=tmp_path / "data", offline=True)
-    score = evaluate(offline, None, suite).score("Ref")
+    score = offline.evaluate("fed_chatbot_it", suite).score("Ref")
     assert score.value is None and score.note == f"{score.unrated} not rated for want of a reference answer"
 
 

@@ -11,15 +11,18 @@ import torch
 from sandbox_tools import without_sandbox
 
 from fedkit.common.errors import FedkitError
-from fedkit.evaluation.benchmarks import BENCHMARKS, Place, Subject
-from fedkit.evaluation.benchmarks.base import constant, part_note, sample, spread
-from fedkit.evaluation.benchmarks.close_ended import BBH, GSM8K, MMLU, bbh_items, grouped, in_order, mmlu_items
-from fedkit.evaluation.benchmarks.harness import load_task, run_tasks
-from fedkit.evaluation.judges.judge import ReferenceJudge
+from fedkit.data.place import Place
+from fedkit.evaluation.benchmarks import BENCHMARKS, Pool, Subject, bbh, finance
+from fedkit.evaluation.benchmarks.base import constant, grouped, part_note, sample, spread
+from fedkit.evaluation.benchmarks.bbh import BBH
+from fedkit.evaluation.benchmarks.gsm8k import GSM8K
+from fedkit.evaluation.benchmarks.harness import close_ended, run_tasks, written
+from fedkit.evaluation.benchmarks.mmlu import MMLU
+from fedkit.evaluation.judges import ReferenceJudge
 from fedkit.evaluation.sandbox import which_sandbox
 from fedkit.evaluation.specs import EvalSpec
 from fedkit.profiles import get_profile
-from fedkit.training.models import load_model, model_location
+from fedkit.training.models import load_model
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 MINI = get_profile("mini")
@@ -44,7 +47,7 @@ def seen(monkeypatch):
 
 
 def place(data=None, limit=None):
-    return Place(MINI, data, offline=True, limit=limit)
+    return Pool(Place(data, offline=True, embedded=True), limit)
 
 
 def write(path, text):
@@ -59,11 +62,11 @@ def test_mmlu_reads_files_with_and_without_a_header(tmp_path):
     """Hendrycks' files have no header and letters for answers; other copies have both a header and numbers."""
     write(tmp_path / "mmlu/dev/law_dev.csv", "Q0,a,b,c,d,A\n")
     write(tmp_path / "mmlu/test/law_test.csv", 'Q1,"a, or so",b,c,d,C\n')
-    plain = mmlu_items(place(tmp_path), "")
+    plain = MMLU.items(place(tmp_path), "")
     write(
         tmp_path / "mmlu/test/law_test.csv", 'question,choice0,choice1,choice2,choice3,answer\nQ1,"a, or so",b,c,d,2\n'
     )
-    assert mmlu_items(place(tmp_path), "") == plain
+    assert MMLU.items(place(tmp_path), "") == plain
     (item,) = plain
     assert (item["subject"], item["answer"], item["letters"]) == ("law", 2, ["A", "B", "C", "D"])
     assert item["options"] == "A. a, or so\nB. b\nC. c\nD. d" and item["shots"][0]["answer"] == 0
@@ -72,22 +75,22 @@ def test_mmlu_reads_files_with_and_without_a_header(tmp_path):
 def test_bad_mmlu_files_are_named(tmp_path):
     write(tmp_path / "mmlu/dev/law_dev.csv", "Q0,a,b,c,d,A\n")
     write(tmp_path / "mmlu/test/law_test.csv", "Q1,a,b\n")
-    with pytest.raises(FedkitError, match=r"law_test.csv, question 1: 3 columns"):
-        mmlu_items(place(tmp_path), "")
+    with pytest.raises(FedkitError, match=r"question 1 of mmlu is malformed .*fetch the file anew"):
+        MMLU.items(place(tmp_path), "")
     write(tmp_path / "mmlu/test/law_test.csv", "Q1,a,b,c,d,E\n")
     with pytest.raises(FedkitError, match="question 1 of mmlu is malformed"):
-        mmlu_items(place(tmp_path), "")
+        MMLU.items(place(tmp_path), "")
     (tmp_path / "mmlu/test/law_test.csv").unlink()
     write(tmp_path / "mmlu/test/art_test.csv", "Q1,a,b,c,d,B\n")
     with pytest.raises(FedkitError, match="no worked examples of art"):
-        mmlu_items(place(tmp_path), "")
+        MMLU.items(place(tmp_path), "")
 
 
 def test_bbh_takes_lm_evals_examples_or_the_first_three(tmp_path):
     examples = [{"input": f"q{i}", "target": str(i)} for i in range(5)]
     for name in ("object_counting", "unknown_task"):
         write(tmp_path / f"bbh/{name}.json", json.dumps({"canary": "x", "examples": examples}))
-    items = bbh_items(place(tmp_path), "")
+    items = BBH.items(place(tmp_path), "")
     own = {name: [items[i] for i in places] for name, places in grouped(items, "task").items()}
     assert [i["input"] for i in own["object_counting"]] == ["q0", "q1", "q2", "q3", "q4"]
     assert "How many fruits" in own["object_counting"][0]["shots"][0]["input"]
@@ -99,17 +102,16 @@ def test_bbh_takes_lm_evals_examples_or_the_first_three(tmp_path):
 
 def test_bbh_from_the_hub_is_one_configuration_a_task(monkeypatch):
     """The 27 tasks that lm-eval has, each read by its name; the Hub itself is played."""
-    from fedkit import sources
-    from fedkit.profiles import get_profile
+    from fedkit.data import place as places
 
     asked = []
 
-    def played(located, seed, limit):
+    def played(located, limit):
         asked.append((located.source.hub, located.source.hub_config, located.source.split))
         return iter([{"input": "q", "target": "t"}] * 2)
 
-    monkeypatch.setattr(sources, "_KINDS", {"hub": played})
-    items = bbh_items(Place(get_profile("paper")), "")
+    monkeypatch.setattr(places, "_KINDS", {"hub": played})
+    items = BBH.items(Pool(Place()), "")
     assert len(asked) == 27 == len({i["task"] for i in items}) and len(items) == 54
     assert ("SaylorTwift/bbh", "web_of_lies", "test") in asked
 
@@ -118,19 +120,19 @@ def test_bbh_prompts_begin_with_what_the_task_is(subject, seen, tmp_path):
     """Upstream's description, three worked examples, the question; letter case counts, as with lm-eval."""
     examples = [{"input": f"( True ) and {i} is", "target": "True"} for i in range(2)]
     write(tmp_path / "bbh/boolean_expressions.json", json.dumps({"examples": examples}))
-    BBH.answer(subject, bbh_items(place(tmp_path), ""))
+    BBH.answer(subject, BBH.items(place(tmp_path), ""))
     prompt = seen[0]["arguments"][0][0]
     assert prompt.startswith("Evaluate the result of a random Boolean expression.\n\nQ: ")
     assert prompt.count("Q: ") == 4 and prompt.endswith("Q: ( True ) and 0 is\nA:")
-    assert "ignore_case" not in load_task("bbh")["metric_list"][0]
+    assert "ignore_case" not in bbh.TASK["metric_list"][0]
 
 
 def test_limits_are_spread_over_groups():
     items = [{"g": g, "n": n} for g, count in (("a", 5), ("b", 1), ("c", 3)) for n in range(count)]
-    kept = spread(items, 5, lambda item: item["g"])
+    kept = spread(items, 5, "g")
     assert [(i["g"], i["n"]) for i in kept] == [("a", 0), ("a", 1), ("b", 0), ("c", 0), ("c", 1)]
     assert part_note(kept) == "5 of 9 items" and part_note(items) == ""
-    assert spread(items, None, lambda item: item["g"]) == items == sample(items, 9, "x")
+    assert spread(items, None, "g") == items == sample(items, 9, "x")
 
 
 def test_a_sample_estimates_the_mean_and_grows(tmp_path):
@@ -168,7 +170,7 @@ def test_every_embedded_item_is_made_from_a_seed_and_right_answers_are_not_in_on
 
 def test_no_embedded_question_is_about_a_fact_that_users_ask_about():
     """Questions are about held-out facts: no instruction of the embedded Fed-ChatbotIT asks one of them."""
-    from fedkit.mini.arena import arena_records
+    from tools.world.arena import arena_records
 
     asked = {turn["content"] for raw in arena_records(2000, 0) for turn in raw["conversation_a"]}
     for name in ("mmlu", "hhh"):
@@ -181,7 +183,8 @@ def test_no_embedded_question_is_about_a_fact_that_users_ask_about():
 
 def option_likelihood(loaded, instruction, option):
     """Sum of log-probabilities of an option's tokens, encoded as training encodes an answer (but for its end)."""
-    from fedkit.training.prompts import IGNORED, encode, get_template
+    from fedkit.training.encoding import IGNORED, encode
+    from fedkit.training.prompts import get_template
 
     record = {"instruction": instruction, "response": option}
     (one,) = encode(loaded.tokenizer, get_template("alpaca"), [record], 10_000)
@@ -222,7 +225,7 @@ def test_generated_answers_are_those_of_fedkit_and_are_cut_at_stops(subject):
 
     prompts = ["The capital of France", "The capital of Italy is"]
     docs = [{"prompt": p, "label": "x"} for p in prompts]
-    config = load_task("sentiment", task="t", generation_kwargs={"until": ["."], "max_gen_toks": 8})
+    config = {**finance.TASK, "task": "t", "generation_kwargs": {"until": ["."], "max_gen_toks": 8}}
     samples = run_tasks(subject, [(config, {"test": docs})])["t"]
     plain = generate(subject.loaded.model, subject.loaded.tokenizer, prompts, max_new_tokens=8)
     assert [s["said"] for s in samples] == [text.partition(".")[0].strip() for text in plain]
@@ -295,9 +298,15 @@ def __wrapped():
     return _language_model.__wrapped__
 
 
-def test_order_is_kept_over_groups():
-    items = [{"g": g} for g in "abab"]
-    assert in_order({"a": [1, 3], "b": [2, 4]}, grouped(items, "g")) == [1, 2, 3, 4]
+def test_order_is_kept_over_groups(subject):
+    """Items of two tasks in turn: each answer is that of its own item, and each task is a part of the score."""
+    task = written(doc_to_text="{{q}}", doc_to_target="{{a}}", until=["\n"], most=8)
+    one = close_ended("own", "Own", (), None, task, right=lambda item, answer: answer["exact_match"], group="g")
+    items = [{"g": g, "q": f"The capital of {x}", "a": "?"} for g, x in zip("abab", "WXYZ", strict=True)]
+    answers = one.answer(subject, items)
+    assert answers == [one.answer(subject, [item])[0] for item in items]
+    scores = one.score(items, answers, JUDGE)
+    assert list(scores) == ["acc", "a", "b"] and [scores[part].count for part in scores] == [4, 2, 2]
 
 
 @real
@@ -312,12 +321,3 @@ def test_real_files_run_from_start_to_end(name, subject):
     scores = benchmark.score(items, benchmark.answer(subject, items), JUDGE)
     first = next(iter(scores.values()))
     assert first.count == 6 and 0 <= first.value <= 1 and first.note.startswith(f"6 of {SIZES[name]} items")
-
-
-def test_task_files_are_lm_evals_own_format():
-    """TaskManager finds them in the folder; nothing of the stock tasks is needed."""
-    from lm_eval.tasks import TaskManager
-
-    folder = Path(model_location("mini")).parents[2] / "benchmarks" / "tasks"
-    names = {f"fedkit_{path.stem}" for path in folder.glob("*.yaml")}
-    assert names and names <= set(TaskManager(include_path=str(folder), include_defaults=False).all_tasks)

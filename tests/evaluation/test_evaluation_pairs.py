@@ -31,11 +31,11 @@ def by_hand(loaded, state, record, max_length, side):
 
 @pytest.mark.parametrize("plain", [True, False])
 def test_rewards_are_beta_times_the_log_ratios(plain, tiny_loaded, monkeypatch):
-    """Whatever the batch, and also where a model transforms its logits."""
+    """Also where a model transforms its logits."""
     monkeypatch.setattr("fedkit.training.losses.has_plain_head", lambda model: plain)
     records = make_pairs([4, 5]).table.to_pylist()
     policy, reference = random_state(tiny_loaded.model, 1), random_state(tiny_loaded.model, 2)
-    scorer = PairScorer(tiny_loaded, reference, records, template="alpaca", max_length=500, batch_size=4)
+    scorer = PairScorer(tiny_loaded, reference, records, template="alpaca", max_length=500)
     found = scorer.rewards(policy, beta=0.3)
     assert all(torch.equal(t, policy[name]) for name, t in adapter_state(tiny_loaded.model).items())
     for side, rewards in (("chosen", found.chosen), ("rejected", found.rejected)):

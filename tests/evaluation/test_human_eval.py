@@ -10,10 +10,11 @@ import pytest
 from sandbox_tools import without_sandbox
 
 from fedkit.common.errors import FedkitError
-from fedkit.evaluation.benchmarks import BENCHMARKS, Place
-from fedkit.evaluation.human_eval import cut_completion, human_eval_pass, pass_at_k, read_human_eval
+from fedkit.data.place import Place
+from fedkit.data.readers import read_file
+from fedkit.evaluation.benchmarks import BENCHMARKS, Pool
+from fedkit.evaluation.benchmarks.human_eval import cut_completion, human_eval_pass, pass_at_k
 from fedkit.evaluation.sandbox import which_sandbox
-from fedkit.profiles import get_profile
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "human_eval" / "HumanEval.jsonl.gz"
 SAMPLE = (0, 10, 32, 38, 50, 78, 103, 115, 130, 163)  # 32, 38 and 50 have helpers in their prompts
@@ -36,7 +37,7 @@ def sandbox():
 def problems():
     if not REAL.exists():
         pytest.skip("the real HumanEval is not here: shared/data/human_eval")
-    return read_human_eval(REAL)
+    return list(read_file(REAL))
 
 
 def test_published_solutions_pass(problems):
@@ -87,9 +88,9 @@ def test_what_the_model_wrote_is_run_as_it_stands(monkeypatch):
         seen.append((prompts, options))
         return [texts[i] for i in range(len(prompts))]
 
-    monkeypatch.setattr("fedkit.evaluation.benchmarks.human_eval_run.ask", ask)
+    monkeypatch.setattr("fedkit.evaluation.benchmarks.human_eval.ask", ask)
     monkeypatch.setattr(
-        "fedkit.evaluation.benchmarks.human_eval_run.too_long", lambda subject, prompts: [False] * len(prompts)
+        "fedkit.evaluation.benchmarks.human_eval.too_long", lambda subject, prompts: [False] * len(prompts)
     )
     texts = ["    return x - 1\n\ndef more(): pass", "return x - 1\n", "   return x - 1", "\n    return x - 1"]
     answers = BENCHMARKS["human_eval"].answer(None, [item] * 4)
@@ -102,8 +103,8 @@ def test_what_the_model_wrote_is_run_as_it_stands(monkeypatch):
 
 
 def test_a_limit_draws_problems_and_says_so():
-    benchmark, place = BENCHMARKS["human_eval"], Place(get_profile("mini"), offline=True, limit=3)
-    items = benchmark.items(place, "")
+    benchmark, pool = BENCHMARKS["human_eval"], Pool(Place(None, offline=True, embedded=True), 3)
+    items = benchmark.items(pool, "")
     score = benchmark.score(items, [{"passed": False, "cut": True}] * 3, None)["pass@1"]
     assert (score.count, score.note, score.chance) == (
         3,
@@ -123,12 +124,13 @@ def test_pass_at_k_is_the_share_of_draws():
 
 
 def test_bad_problems_are_named(tmp_path):
-    path = tmp_path / "HumanEval.jsonl"
+    path = tmp_path / "human_eval" / "HumanEval.jsonl"
+    path.parent.mkdir()
+    pool = Pool(Place(tmp_path, offline=True))
     path.write_text(json.dumps(PROBLEM) + "\n" + json.dumps({**PROBLEM, "test": None}) + "\n")
-    with pytest.raises(FedkitError, match="problem 2 of .*HumanEval.jsonl has no text in the field 'test'"):
-        read_human_eval(path)
-    path.write_text("")
-    with pytest.raises(FedkitError, match="holds no problem"):
-        read_human_eval(path)
+    with pytest.raises(FedkitError, match="record 2 of human_eval is malformed .*test"):
+        BENCHMARKS["human_eval"].items(pool, "")
+    with pytest.raises(FedkitError, match="the problem has no text in the field 'test'"):
+        human_eval_pass({**PROBLEM, "test": None}, "")
     with pytest.raises(FedkitError, match="'entry_point'"):
         human_eval_pass({"task_id": "x", "prompt": ""}, "")

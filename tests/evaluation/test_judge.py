@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedkit.evaluation.judges.judge import ReferenceJudge
+from fedkit.evaluation.judges import ReferenceJudge
 
 
 @pytest.fixture(scope="module")

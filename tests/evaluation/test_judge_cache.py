@@ -15,7 +15,7 @@ from judge_tools import MODEL, grade, item, rating_of, set_environment, spec
 from fedkit.common.errors import FedkitError
 from fedkit.evaluation.judges import JudgeCache, OpenAIJudge
 from fedkit.evaluation.judges.cache import cache_key
-from fedkit.evaluation.judges.loopback import LoopbackServer
+from tools.loopback_judge import LoopbackServer
 
 
 @pytest.fixture(autouse=True)

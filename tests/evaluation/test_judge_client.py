@@ -16,10 +16,9 @@ from judge_tools import KEY, MODEL, grade, item, number_of, rating_of, set_envir
 
 from fedkit.common.errors import FedkitError
 from fedkit.common.seeds import generator
-from fedkit.evaluation.judges import JudgeReport, OpenAIJudge
+from fedkit.evaluation.judges import Judge, JudgeReport, OpenAIJudge
 from fedkit.evaluation.judges.chat import retry_after
-from fedkit.evaluation.judges.judge import Judge
-from fedkit.evaluation.judges.loopback import FAULTS, LoopbackServer
+from tools.loopback_judge import FAULTS, LoopbackServer
 
 TRANSPORT = ("too many", "server error", "overloaded", "hang", "close", "half a document", "another document")
 UNPARSED = {"no rating": "Fine.", "out of range": "Grade: [[11]]", "two ratings": "Grade: [[3]] or [[8]]"}
@@ -104,7 +103,7 @@ def test_retry_after_is_kept(monkeypatch):
     def pause(handler, own):
         handler.give(429, {"error": {"message": "slow"}}, **{"Retry-After": "0.3"})
 
-    monkeypatch.setattr("fedkit.evaluation.judges.loopback.FAULTS", {**FAULTS, "pause": pause})
+    monkeypatch.setattr("tools.loopback_judge.FAULTS", {**FAULTS, "pause": pause})
     with LoopbackServer(grade, fault) as server:
         judge = OpenAIJudge(spec(server, concurrency=1))
         assert judge.rate_all([item(1), item(2)]) == [2.0, 3.0]

@@ -9,20 +9,21 @@ import pytest
 from judge_tools import grade, set_environment, spec
 
 from fedkit.common.errors import FedkitError
+from fedkit.data.place import Place
+from fedkit.evaluation.benchmarks import Pool
+from fedkit.evaluation.benchmarks.mt_bench import MT_BENCH, judge_items, read_references
+from fedkit.evaluation.benchmarks.vicuna import VICUNA
 from fedkit.evaluation.judges import (
+    Judge,
     JudgeItem,
     OpenAIJudge,
+    ReferenceJudge,
     load_prompts,
-    mt_bench_items,
     parse_rating,
-    rate_all,
-    read_references,
     ref_item,
-    vicuna_items,
     without_reference,
 )
-from fedkit.evaluation.judges.judge import ReferenceJudge
-from fedkit.evaluation.judges.loopback import LoopbackServer
+from tools.loopback_judge import LoopbackServer
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -59,8 +60,8 @@ def test_ratings(reply, value, why):
 
 def test_any_judge_over_items():
     items = [JudgeItem("1", "single-v1-multi-turn", ("a", "b"), ("x", "y"), ("r", "y"))]
-    assert rate_all(ReferenceJudge(), items) == [10.0]
-    assert rate_all(ReferenceJudge(), [JudgeItem("1", "single-v1", ("a",), ("x",))]) == [None]
+    assert ReferenceJudge().rate_all(items) == [10.0]
+    assert ReferenceJudge().rate_all([JudgeItem("1", "single-v1", ("a",), ("x",))]) == [None]
 
 
 @pytest.mark.parametrize("blank", ["", " \n"])
@@ -75,12 +76,12 @@ def test_without_a_reference_no_judge_is_shown_an_empty_one(blank):
 
     with LoopbackServer(reply) as server:
         judge = OpenAIJudge(spec(server, concurrency=1))
-        values = rate_all(judge, items)
+        values = judge.rate_all(items)
     assert values == [2.0, 3.0] and ["## Reference answer" in text for text in asked] == [True, False]
     assert without_reference(judge, items, values) == "1 graded without a reference answer"
     assert without_reference(judge, items, [2.0, None]) == "0 graded without a reference answer"
     offline = ReferenceJudge()
-    known = rate_all(offline, items)
+    known = offline.rate_all(items)
     assert known[0] is not None and known[1] is None
     assert without_reference(offline, items, known) == "1 not rated for want of a reference answer"
     assert without_reference(offline, items[:1], known[:1]) == ""
@@ -88,17 +89,17 @@ def test_without_a_reference_no_judge_is_shown_an_empty_one(blank):
 
 def test_a_blank_reference_of_one_turn_is_none():
     """MT-Bench's own notes are blank in some turns: that turn is graded without, and counted."""
-    question = [{"question_id": 1, "category": "math", "turns": ["a?", "b?"]}]
+    question = {"id": 1, "category": "math", "turns": ["a?", "b?"]}
     for notes, prompts, bare in (
         (["r", ""], ["single-math-v1", "single-v1-multi-turn"], "1 graded without a reference answer"),
         (["", "r"], ["single-v1", "single-v1-multi-turn"], "2 graded without a reference answer"),
         (["r", "s"], ["single-math-v1", "single-math-v1-multi-turn"], ""),
     ):
-        items = mt_bench_items(question, {1: ["x", "y"]}, {1: notes})
+        items = judge_items([{**question, "reference": notes}], [["x", "y"]])
         assert [item.prompt for item in items] == prompts
-        assert without_reference(object(), items, [5.0, 5.0]) == bare
+        assert without_reference(Judge(), items, [5.0, 5.0]) == bare
     items = [JudgeItem("1", "single-v1-multi-turn", ("a", "b"), ("x", "y"), ("r", " ")), ref_item("q", "a", "r")]
-    values = rate_all(ReferenceJudge(), items)
+    values = ReferenceJudge().rate_all(items)
     assert values[0] is None
     assert without_reference(ReferenceJudge(), items, values) == "1 not rated for want of a reference answer"
 
@@ -141,28 +142,29 @@ def test_mt_bench_and_vicuna_as_published():
     """All 80 questions in both turns by MT-Bench's own prompts; 30 of them with references."""
     if not REAL.exists():
         pytest.skip("the real MT-Bench is not here: shared/data/mt_bench")
-    questions = [json.loads(line) for line in (REAL / "mt_bench" / "question.jsonl").open(encoding="utf-8")]
-    references = read_references(REAL / "mt_bench" / "reference_answer" / "gpt-4.jsonl")
-    answers = {q["question_id"]: (f"first {q['question_id']}", "second {braces}") for q in questions}
-    items = mt_bench_items(questions, answers, references)
-    assert len(items) == 160 and sum(bool(i.references) for i in items) == 60 and len({i.id for i in items}) == 160
+    pool = Pool(Place(REAL, offline=True))
+    questions = MT_BENCH.items(pool, "")
+    answers = [[f"first {q['id']}", "second {braces}"] for q in questions]
+    items = judge_items(questions, answers)
+    assert len(items) == 160 and sum(i.prompt.startswith("single-math") for i in items) == 60
+    assert len({i.id for i in items}) == 160
     prompts = load_prompts(REAL / "mt_bench" / "judge_prompts.jsonl")
     (one,) = (i for i in items if i.id == "111-2")
     text = prompts[one.prompt].messages(one)[-1]["content"]
-    assert all(part in text for part in (*questions[30]["turns"], *references[111], "first 111", "second {braces}"))
-    vicuna = [json.loads(line) for line in (REAL / "vicuna_bench" / "question.jsonl").open(encoding="utf-8")]
-    items += vicuna_items(vicuna, {q["question_id"]: "an answer" for q in vicuna})
+    known = read_references(REAL / "mt_bench" / "reference_answer" / "gpt-4.jsonl")
+    assert all(part in text for part in (*questions[30]["turns"], *known[111], "first 111", "second {braces}"))
     with LoopbackServer(lambda messages: "Rating: [[6]]") as server:
         judge = OpenAIJudge(spec(server), prompts=REAL / "mt_bench" / "judge_prompts.jsonl")
-        assert judge.rate_all(items) == [6.0] * 240 and sum(server.requests.values()) == 240
-    bare = mt_bench_items(questions, answers, {key: value for key, value in references.items() if key != 111})
-    assert [i.prompt for i in bare if i.id.startswith("111-")] == ["single-v1", "single-v1-multi-turn"]
+        vicuna = VICUNA.items(pool, "")
+        score = VICUNA.score(vicuna, ["an answer"] * len(vicuna), judge)["score"]
+        assert judge.rate_all(items) == [6.0] * 160 and (score.value, score.count) == (6.0, 80)
+        assert sum(server.requests.values()) == 240
+    bare = judge_items([{**q, "reference": []} for q in questions[30:31]], answers[30:31])
+    assert [i.prompt for i in bare] == ["single-v1", "single-v1-multi-turn"]
     with pytest.raises(FedkitError, match="question 111 .math. has 1 reference answers; give both"):
-        mt_bench_items(questions, answers, {**references, 111: ["one"]})
+        judge_items([{**questions[30], "reference": ["one"]}], answers[:1])
     with pytest.raises(FedkitError, match="question 81 has 0 answers for 2 turns"):
-        mt_bench_items(questions, {}, references)
-    with pytest.raises(FedkitError, match="Vicuna question 1 has no answer"):
-        vicuna_items(vicuna, {})
+        judge_items(questions[:1], [[]])
 
 
 def test_items_and_references_are_checked(tmp_path):

@@ -10,8 +10,8 @@ from runner_tools import call, write_notebook
 
 from fedkit.common.errors import FedkitError
 from fedkit.evaluation.judges import JudgeChoice, JudgeSpec, OpenAIJudge
-from fedkit.evaluation.judges.chat import is_loopback
-from fedkit.evaluation.judges.loopback import LoopbackServer
+from fedkit.evaluation.judges.spec import is_loopback
+from tools.loopback_judge import LoopbackServer
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +62,10 @@ def test_a_key_does_not_travel_unencrypted():
 def test_the_key_is_in_no_notebook(tmp_path):
     """A notebook that asks a judge, run by reproduce.py: page, notebook, records, ratings and what is printed."""
     cells = (
-        "from fedkit.evaluation.judges import JudgeChoice\nfrom fedkit.session import Session\n"
+        "from fedkit import Column, JudgeChoice, Session, Suite\n"
         "choice = JudgeChoice(judge_model, judge_url)\n"
         "kit = Session(profile, seeds=seeds, offline=True, results_dir=results_dir, judge=choice)",
-        "from fedkit.evaluation.benchmarks import Column, Suite, evaluate\n"
-        "row = evaluate(kit, None, Suite('v', 'fed_chatbot_it', (Column('Vicuna', ('vicuna/score',)),)), limit=3)\n"
+        "row = kit.evaluate('fed_chatbot_it', Suite('v', '', (Column('Vicuna', ('vicuna/score',)),)), limit=3)\n"
         "print(choice, row.foot, kit.judges)\nrow.frame()",
     )
     write_notebook(tmp_path / "notebooks", "40", *cells, own="judge_model = None\njudge_url = None")

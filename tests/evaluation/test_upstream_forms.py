@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fedkit.common.errors import FedkitError
-from fedkit.evaluation.benchmarks import BENCHMARKS, Place, get_suite
+from fedkit.data.place import Place
+from fedkit.evaluation.benchmarks import BENCHMARKS, Pool, get_suite
 from fedkit.evaluation.benchmarks.finance import (
-    FINANCE,
     FORMS,
     bootstrap_f1,
     counts,
@@ -20,13 +20,12 @@ from fedkit.evaluation.benchmarks.finance import (
     weighted_f1,
 )
 from fedkit.evaluation.judges import ReferenceJudge
-from fedkit.profiles import get_profile
 
-MINI, JUDGE = get_profile("mini"), ReferenceJudge()
+JUDGE = ReferenceJudge()
 
 
 def items(name, folder, limit=None):
-    return BENCHMARKS[name].items(Place(MINI, folder, offline=True, limit=limit), "")
+    return BENCHMARKS[name].items(Pool(Place(folder, offline=True, embedded=True), limit), "")
 
 
 def write(path, text, encoding="utf-8"):
@@ -78,7 +77,7 @@ def test_hhh_of_the_hub_is_the_same_files(tmp_path, monkeypatch):
         return str(tmp_path / path)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    found = BENCHMARKS["hhh"].items(Place(get_profile("paper")), "")
+    found = BENCHMARKS["hhh"].items(Pool(Place()), "")
     assert [i["subset"] for i in found] == ["helpful", "honest", "harmless", "other"]
     assert fetched[2] == ("HuggingFaceH4/hhh_alignment", "data/harmless/task.json", "dataset")
 
@@ -250,7 +249,7 @@ def test_the_test_sets_are_openfedllms_draws(tmp_path):
     write(tmp_path / "fpb/test.jsonl", lines(raw[:5]))
     own = items("fpb", tmp_path)
     assert len(own) == 5 and "not those that OpenFedLLM draws" in own[0]["note"]
-    score = FINANCE["fpb"].score(own, said(*["neutral"] * 5), JUDGE)["acc"]
+    score = BENCHMARKS["fpb"].score(own, said(*["neutral"] * 5), JUDGE)["acc"]
     assert "not those that OpenFedLLM draws" in score.note
 
 
@@ -279,7 +278,7 @@ def test_accuracy_and_f1_by_hand():
     """Positive: 1 of 1 found, F1 1. Negative: missed, 0. Neutral: 2 of 2 found and 1 too many, F1 0.8; so
     (1 * 1 + 1 * 0 + 2 * 0.8) / 4 = 0.65. Chance: neutral for all, 2 of 4 right, F1 0.5 * 2 * 0.5 / 1.5 = 1 / 3."""
     asked = [{"label": label} for label in ("positive", "negative", "neutral", "neutral")]
-    scores = FINANCE["fpb"].score(asked, said("positive", "neutral", "neutral", "hm"), JUDGE)
+    scores = BENCHMARKS["fpb"].score(asked, said("positive", "neutral", "neutral", "hm"), JUDGE)
     assert (scores["acc"].value, scores["acc"].chance) == (0.75, 0.5)
     assert scores["f1"].value == pytest.approx(0.65) and scores["f1"].chance == pytest.approx(1 / 3)
     assert scores["f1"].low <= 0.65 <= scores["f1"].high

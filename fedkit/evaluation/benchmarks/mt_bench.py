@@ -110,7 +110,7 @@ def temperature(category: str, subject: Subject) -> float:
 
 def answer(subject: Subject, some: Sequence[Item]) -> list[list[str]]:
     """Two answers a question; the second prompt holds the first turn and the model's own answer to it."""
-    from ...training.prompts_chat import conversation_prompt
+    from ...training.prompts import conversation_prompt
 
     end = subject.loaded.tokenizer.eos_token
     chats: list[list[dict[str, str]]] = [[] for _ in some]
