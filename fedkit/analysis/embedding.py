@@ -1,16 +1,14 @@
 """Records as vectors, and vectors as a plane: FedLLM-Bench section 3.3 (4), appendix B.4 and Figure 4.
 
-The paper embeds instruction and response with OpenAI's text-embedding-ada-002 and draws t-SNE. `Remote` asks any
-OpenAI-compatible server; `CharacterTfidf` needs no network. Each names itself, and each figure names its embedder.
+The paper embeds instruction and response with OpenAI's text-embedding-ada-002 and draws t-SNE. `RemoteEmbedder` asks
+any OpenAI-compatible server; `CharacterTfidf` needs no network. Each names itself, and each figure names its embedder.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,9 +17,10 @@ import numpy as np
 
 from ..common.console import progress as new_bar
 from ..common.errors import FedkitError
+from .text_cache import TextCache
 
 if TYPE_CHECKING:
-    from .texts import Texts
+    from .client_texts import Texts
 
 
 class Embedder(Protocol):
@@ -69,7 +68,7 @@ class CharacterTfidf:
         return normalize(svd.fit_transform(weights)).astype(np.float32)
 
 
-class Remote:
+class RemoteEmbedder:
     """An OpenAI-compatible embeddings server, asked in batches; what was answered once is kept on disk.
 
     The key is read from the environment variable `key_variable`; it is written nowhere.
@@ -98,19 +97,16 @@ class Remote:
         from sklearn.preprocessing import normalize
 
         _some(texts)
-        wanted = {self._digest(text): (text.strip()[: self._most] or " ") for text in texts}
-        with closing(self._open()) as store:
-            missing = [key for key in wanted if self._read(store, key) is None]
+        cut = [text.strip()[: self._most] or " " for text in texts]
+        with closing(TextCache(self._cache, self.name)) as cache:
+            missing = [text for text in dict.fromkeys(cut) if cache.get(text) is None]
             bar = new_bar(total=len(missing), unit="text", desc="embeddings", disable=not self._progress or not missing)
             with bar:
-                for keys in _batches(missing, self._batch):
-                    vectors = self._ask([wanted[key] for key in keys])
-                    with store:  # one transaction a batch
-                        store.executemany(
-                            "INSERT OR REPLACE INTO vectors VALUES (?, ?)", zip(keys, vectors, strict=True)
-                        )
-                    bar.update(len(keys))
-            rows = [np.frombuffer(self._read(store, self._digest(text)) or b"", dtype="<f4") for text in texts]
+                for at in range(0, len(missing), self._batch):
+                    part = missing[at : at + self._batch]
+                    cache.put(part, self._ask(part))
+                    bar.update(len(part))
+            rows = [np.frombuffer(cache.get(text) or b"", dtype="<f4") for text in cut]
         if len({len(row) for row in rows}) != 1:
             raise FedkitError(f"{self._cache} holds vectors of several lengths for {self.name}; delete it")
         return normalize(np.stack(rows)).astype(np.float32)
@@ -124,8 +120,8 @@ class Remote:
         try:
             client = openai.OpenAI(api_key=key, **self._options)
             answer = client.embeddings.create(model=self.name, input=texts, encoding_format="float")
-            found = {item.index: np.asarray(item.embedding, dtype="<f4") for item in answer.data}
-            vectors = [found[i].tobytes() for i in range(len(texts))]
+            vectors = {item.index: np.asarray(item.embedding, dtype="<f4").tobytes() for item in answer.data}
+            return [vectors[i] for i in range(len(texts))]
         except (openai.OpenAIError, KeyError, TypeError, ValueError, AttributeError) as error:
             what = str(error).replace(key, "(key)").splitlines()[0] if str(error) else type(error).__name__
             where = self._options["base_url"] or "the OpenAI API"
@@ -133,23 +129,6 @@ class Remote:
                 f"{where} gave no embeddings by {self.name} ({what}); check address, model and key, then run again:"
                 " what was embedded is kept"
             ) from None
-        return vectors
-
-    def _digest(self, text: str) -> str:
-        return hashlib.sha256(f"{self.name}\0{text.strip()[: self._most]}".encode("utf-8", "replace")).hexdigest()
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
-            store = sqlite3.connect(self._cache)
-            store.execute("CREATE TABLE IF NOT EXISTS vectors (text TEXT PRIMARY KEY, vector BLOB)")
-        except (OSError, sqlite3.Error) as error:
-            raise FedkitError(f"{self._cache}: no usable cache of embeddings ({error}); delete it") from error
-        return store
-
-    def _read(self, store: sqlite3.Connection, key: str) -> bytes | None:
-        row = store.execute("SELECT vector FROM vectors WHERE text = ?", (key,)).fetchone()
-        return row[0] if row else None
 
 
 def pair_texts(texts: Texts) -> list[str]:
@@ -157,32 +136,20 @@ def pair_texts(texts: Texts) -> list[str]:
     return [f"{ask}\n{answer}" for ask, answer in zip(texts.instruction, texts.response, strict=True)]
 
 
-def plane(vectors: np.ndarray, *, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
+def tsne(vectors: np.ndarray, *, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
     """t-SNE (van der Maaten and Hinton 2008) by scikit-learn from a PCA start: float32 (records, 2).
 
     Equal vectors and seed give equal points. The perplexity is lowered to (records - 1) / 3 for few records.
     `FedkitError` for fewer than four.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     if len(vectors) < 4:
         raise FedkitError(f"t-SNE needs at least 4 records, there are {len(vectors)}; take more clients or records")
     fits = min(perplexity, (len(vectors) - 1) / 3)
-    with _one_thread():
+    with threadpool_limits(1):  # the sums of several threads come in another order each time; t-SNE makes much of it
         return TSNE(2, perplexity=fits, init="pca", metric="cosine", random_state=seed).fit_transform(vectors)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The sums of several threads come in another order each time, and t-SNE makes much of the last digit."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield
-
-
-def _batches(keys: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    return (keys[at : at + size] for at in range(0, len(keys), size))
 
 
 def _some(texts: Sequence[str]) -> None:

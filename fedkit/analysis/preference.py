@@ -7,41 +7,34 @@ is given beside it. Quality preference: the mean over a client's pairs of IFD(ch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..common.errors import FedkitError
 from ..common.intervals import wilson
-from .lengths import token_counts
+from .summaries import by_client
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .texts import Texts
+    from .client_texts import Texts
 
 
-def answer_lengths(texts: Texts, tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths of chosen and rejected answers in tokens, without special tokens: two of int64 (records,).
-
-    `FedkitError` where the dataset has no rejected answers.
-    """
-    if texts.rejected is None:
-        raise FedkitError(f"{texts.name} has no rejected answers; use a dataset of preference pairs")
-    return token_counts(texts.response, tokenizer), token_counts(texts.rejected, tokenizer)
-
-
-def length_preference(texts: Texts, tokenizer: Any, *, confidence: float = 0.95) -> pd.DataFrame:
+def length_preference(texts: Texts, tokens: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     """One row a client: client, pairs, longer, ties, shorter (counts), share (longer / pairs), low and high.
 
-    Low and high: Wilson's interval of the share, which is sound for few pairs and for shares of 0 and 1.
+    `tokens`: what `fedkit.analysis.lengths` gives of `texts`. Low and high: Wilson's interval of the share, which is
+    sound for few pairs and for shares of 0 and 1. `FedkitError` where there are no rejected answers.
     """
     import pandas as pd
 
-    chosen, rejected = answer_lengths(texts, tokenizer)
+    if "rejected" not in tokens:
+        raise FedkitError(f"{texts.name} has no rejected answers; use a dataset of preference pairs")
+    x, y = tokens["response"].to_numpy(), tokens["rejected"].to_numpy()
     count = {
         name: np.bincount(texts.owner, weights=at, minlength=len(texts.clients)).astype(np.int64)
-        for name, at in (("longer", chosen > rejected), ("ties", chosen == rejected), ("shorter", chosen < rejected))
+        for name, at in (("longer", x > y), ("ties", x == y), ("shorter", x < y))
     }
     ends = [wilson(hits, total, confidence) for hits, total in zip(count["longer"], texts.sizes, strict=True)]
     low, high = np.array(ends).reshape(-1, 2).T
@@ -56,12 +49,10 @@ def quality_preference(
 ) -> pd.DataFrame:
     """One row a client: client, pairs, undefined, difference (mean of IFD chosen - rejected), low and high.
 
-    `chosen`, `rejected`: float (records,), from `fedkit.analysis.quality.ifd`; a pair with an undefined IFD is left out
-    and counted. Low and high: Student's t interval of the mean, NaN below two pairs.
+    `chosen`, `rejected`: float (records,), from `fedkit.analysis.ifd`; a pair with an undefined IFD is left out and
+    counted. Low and high: Student's t interval of the mean, NaN below two pairs.
     """
     from scipy import stats
-
-    from .quality import by_client
 
     frame = by_client(chosen - rejected, texts)
     known = (frame["records"] - frame["undefined"]).to_numpy()

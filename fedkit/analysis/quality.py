@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,11 +31,9 @@ from ..common.errors import FedkitError, unknown
 from ..evaluation.likelihood import Row, continuation_nll
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..training.models import Loaded
     from ..training.prompts import Template
-    from .texts import Texts
+    from .client_texts import Texts
 
 EMPTY, NO_ROOM = "empty answer", "the prompt fills max_length"
 ONE_TOKEN, NO_LOSS = "one token and no begin token before it", "the answer alone has no loss"
@@ -63,28 +61,9 @@ class AnswerLosses:
         return dict(Counter(reason for reason in self.reason if reason))
 
 
-def ifd(
-    loaded: Loaded,
-    texts: Texts,
-    *,
-    template: str = "alpaca",
-    max_length: int | None = None,
-    cache: str | Path | None = None,
-    which: str = "response",
-    batch_tokens: int = 2048,
-    progress: bool = False,
-) -> np.ndarray:
-    """IFD of each record, float64 (records,); NaN where undefined. Arguments as for `answer_losses`."""
-    return answer_losses(
-        loaded,
-        texts,
-        template=template,
-        max_length=max_length,
-        cache=cache,
-        which=which,
-        batch_tokens=batch_tokens,
-        progress=progress,
-    ).ifd
+def ifd(loaded: Loaded, texts: Texts, **options: Any) -> np.ndarray:
+    """IFD of each record, float64 (records,); NaN where undefined. `options` as for `answer_losses`."""
+    return answer_losses(loaded, texts, **options).ifd
 
 
 def answer_losses(
@@ -121,29 +100,6 @@ def answer_losses(
     return AnswerLosses(given, alone, tokens, tuple(reason))
 
 
-def by_client(values: np.ndarray, texts: Texts) -> pd.DataFrame:
-    """One row a client, in their order: client, records, undefined (NaN in `values`), mean and sd of the others.
-
-    `values`: float (records,). `sd` is the sample deviation, NaN below two values; `mean` is NaN where none is left.
-    """
-    import pandas as pd
-
-    if len(values) != len(texts):
-        raise FedkitError(f"{len(values)} values for {len(texts)} records of {texts.name}; give one a record")
-    groups = pd.Series(values).groupby(texts.owner)
-    whole = range(len(texts.clients))
-    known = groups.count().reindex(whole, fill_value=0).to_numpy()
-    return pd.DataFrame(
-        {
-            "client": texts.clients,
-            "records": texts.sizes,
-            "undefined": texts.sizes - known,
-            "mean": groups.mean().reindex(whole).to_numpy(),
-            "sd": groups.std().reindex(whole).to_numpy(),
-        }
-    )
-
-
 def _answers(texts: Texts, which: str) -> list[str]:
     known = {"response": texts.response, "rejected": texts.rejected}
     if which not in known:
@@ -167,9 +123,9 @@ def _rows(
     room = _room(loaded, max_length)
     tokenizer = loaded.tokenizer
     plain = {"add_special_tokens": False, "verbose": False}  # no warning on long texts; they are cut below
-    asked = [template.prompt(q, language or "en") for q, language in zip(instructions, languages, strict=True)]
-    prompts = tokenizer(asked, **plain)["input_ids"] if asked else []
-    replies = tokenizer([answer.strip() for answer in answers], **plain)["input_ids"] if asked else []
+    questions = [template.prompt(q, language or "en") for q, language in zip(instructions, languages, strict=True)]
+    prompts = tokenizer(questions, **plain)["input_ids"] if questions else []
+    replies = tokenizer([answer.strip() for answer in answers], **plain)["input_ids"] if questions else []
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     unscored = 0 if begin else 1  # answer tokens that nothing predicts when the answer stands alone
     above: list[Row] = []

@@ -2,8 +2,8 @@
 
 A notebook computes its views and writes them under `<results>/views/`; whoever wants the whole table collects them:
 
-    view = label_view(dataset, "root verb", verbs, texts.owner)   # or number_view, vector_view, quantity_view
-    write_views(kit.folder, [view])
+    verbs_view = view(dataset, "root verb", verbs, texts.owner, by="divergence")
+    write_views(kit.folder, [verbs_view])
     collect(kit.folder, datasets)                                  # one line a dataset and view
 """
 
@@ -19,41 +19,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..common.errors import FedkitError
-from ..common.files import new_file
+from ..common.errors import FedkitError, unknown
+from ..common.files import write_json
 from ..common.seeds import generator
-from .diversity import label_divergence, separation, variance_between
-from .permutation import PERMUTATIONS, Result, permutation_test, quantity_test
+from .chance import PERMUTATIONS, Result, permutation_test, quantity_test
+from .measures import label_divergence, silhouette, variance_between
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..data.federated import FederatedDataset
 
-COLUMNS = (
-    "dataset",
-    "view",
-    "measure",
-    "value",
-    "control",
-    "control_low",
-    "control_high",
-    "p",
-    "permutations",
-    "records",
-    "clients",
-    "left_out",
+COLUMNS = tuple(
+    "dataset view measure value control control_low control_high p permutations records clients left_out".split()
 )
-DIVERGENCE = "Jensen-Shannon divergence (bits)"
-BETWEEN = "share of variance between clients"
-SILHOUETTE = "silhouette of clients"
+MEASURES = {
+    "divergence": "Jensen-Shannon divergence (bits)",
+    "variance": "share of variance between clients",
+    "silhouette": "silhouette of clients",
+}
 GINI = "Gini coefficient"
 
 
 @dataclass(frozen=True)
 class View:
     """One number of one dataset. `records` and `clients` are those that the number is over; `left_out` the records
-    that had no value (no verb found, no score) or were not drawn."""
+    that had no value (no verb, no score) or were not drawn."""
 
     dataset: str
     fingerprint: str
@@ -72,78 +63,51 @@ class View:
         return dict(zip(COLUMNS, (self.dataset, self.view, self.measure, *numbers, *counts), strict=True))
 
 
-def label_view(
+def view(
     dataset: FederatedDataset,
-    view: str,
-    labels: Sequence[Any],
+    name: str,
+    values: Sequence[Any] | np.ndarray | pd.Series,
     owner: ArrayLike,
     *,
+    by: str,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-) -> View:
-    """Categories (languages, verbs): the Jensen-Shannon divergence between clients. None is no label and left out."""
-    has = np.array([label is not None for label in labels], dtype=bool)
-    owners = _kept(view, owner, has)
-    statistic = label_divergence([label for label in labels if label is not None])
-    result = permutation_test(statistic, owners, permutations, seed)
-    return _view(dataset, view, DIVERGENCE, result, owners)
-
-
-def number_view(
-    dataset: FederatedDataset,
-    view: str,
-    values: ArrayLike,
-    owner: ArrayLike,
-    *,
-    permutations: int = PERMUTATIONS,
-    seed: int = 0,
-) -> View:
-    """Numbers (lengths, IFD): the share of their variance between clients. NaN is no number and left out."""
-    x = np.asarray(values, dtype=np.float64)
-    owners = _kept(view, owner, ~np.isnan(x))
-    result = permutation_test(variance_between(x[~np.isnan(x)]), owners, permutations, seed)
-    return _view(dataset, view, BETWEEN, result, owners)
-
-
-def vector_view(
-    dataset: FederatedDataset,
-    view: str,
-    vectors: ArrayLike,
-    owner: ArrayLike,
-    *,
     metric: str = "cosine",
     records: int = 1000,
     per_client: int = 20,
-    permutations: int = PERMUTATIONS,
-    seed: int = 0,
 ) -> View:
-    """Embeddings (records, dimensions): the silhouette of clients.
+    """A view of values (one a record, `owner` its client) by one of the measures of `fedkit.analysis.measures`:
 
-    Over at most `per_client` records of each of randomly drawn clients that have two or more, as many clients as
-    `records` allows, since the cost grows with the square of the records.
+    - `divergence`: categories (languages, verbs) by the Jensen-Shannon divergence between clients; None is no label;
+    - `variance`: numbers (lengths, IFD) or embeddings (records, dimensions) by the share of their variance between
+      clients; NaN is no number. It asks how far clients' means lie apart;
+    - `silhouette`: embeddings, whether each record has its own client nearest by `metric`. Over at most `per_client`
+      records of each of randomly drawn clients that have two or more, as many clients as `records` allows, since the
+      cost grows with the square of the records.
+
+    Records without a value are left out and counted. `FedkitError` for another measure, or where no record has one.
     """
+    if by not in MEASURES:
+        raise unknown("measure", by, MEASURES)
     owners = np.asarray(owner)
-    drawn = _draw(owners, records, per_client, seed)
-    result = permutation_test(separation(np.asarray(vectors)[drawn], metric=metric), owners[drawn], permutations, seed)
-    return _view(dataset, view, SILHOUETTE, result, owners[drawn])
-
-
-def spread_view(
-    dataset: FederatedDataset,
-    view: str,
-    vectors: ArrayLike,
-    owner: ArrayLike,
-    *,
-    permutations: int = PERMUTATIONS,
-    seed: int = 0,
-) -> View:
-    """Embeddings (records, dimensions): the share of their variance between clients, over all records.
-
-    Unlike the silhouette it asks how far clients' means lie apart, not whether each record has its own client nearest.
-    """
-    owners = np.unique(np.asarray(owner), return_inverse=True)[1].astype(np.int64)
-    result = permutation_test(variance_between(vectors), owners, permutations, seed)
-    return _view(dataset, view, BETWEEN, result, owners)
+    if by == "divergence":
+        rows = np.flatnonzero([label is not None for label in values])
+    else:
+        values = np.asarray(values, dtype=np.float64 if by == "variance" else None)
+        rows = np.flatnonzero(~np.isnan(values.reshape(len(values), -1)).any(axis=1))
+    if len(owners) != len(values):
+        raise FedkitError(f"view {name}: {len(values)} values have {len(owners)} owners; give one owner a record")
+    if not len(rows):
+        raise FedkitError(f"view {name}: no record has a value; look at what computed them")
+    if by == "divergence":
+        statistic = label_divergence([label for label in values if label is not None])
+    elif by == "variance":
+        statistic = variance_between(values[rows])
+    else:
+        rows = rows[_draw(owners[rows], records, per_client, seed)]
+        statistic = silhouette(values[rows], metric=metric)
+    result = permutation_test(statistic, owners[rows], permutations, seed)
+    return _view(dataset, name, MEASURES[by], result, owners[rows])
 
 
 def quantity_view(dataset: FederatedDataset, *, permutations: int = PERMUTATIONS, seed: int = 0) -> View:
@@ -161,13 +125,9 @@ def heterogeneity_table(views: Iterable[View]) -> pd.DataFrame:
 
 def write_views(folder: str | Path, views: Iterable[View]) -> list[Path]:
     """Keep views under `<folder>/views/`, a file by dataset, fingerprint and view; one of before is replaced."""
-    paths = []
-    for view in views:
-        path = _place(folder, view.dataset, view.fingerprint, view.view)
-        with new_file(path) as part:
-            part.write_text(json.dumps(asdict(view), indent=1, ensure_ascii=False), encoding="utf-8")
-        paths.append(path)
-    return paths
+    return [
+        write_json(_place(folder, view.dataset, view.fingerprint, view.view), asdict(view), indent=1) for view in views
+    ]
 
 
 def read_views(folder: str | Path, datasets: Iterable[FederatedDataset]) -> list[View]:
@@ -175,12 +135,8 @@ def read_views(folder: str | Path, datasets: Iterable[FederatedDataset]) -> list
 
     `FedkitError` for a file that is no view.
     """
-    views = []
-    for dataset in datasets:
-        pattern = _place(folder, dataset.name, dataset.fingerprint, "*").name
-        for path in sorted((Path(folder) / "views").glob(pattern)):
-            views.append(_read(path))
-    return views
+    places = [_place(folder, dataset.name, dataset.fingerprint, "*") for dataset in datasets]
+    return [_read(path) for place in places for path in sorted(place.parent.glob(place.name))]
 
 
 def collect(folder: str | Path, datasets: Iterable[FederatedDataset]) -> pd.DataFrame:
@@ -188,18 +144,9 @@ def collect(folder: str | Path, datasets: Iterable[FederatedDataset]) -> pd.Data
     return heterogeneity_table(read_views(folder, datasets))
 
 
-def _view(dataset: FederatedDataset, view: str, measure: str, result: Result, owners: np.ndarray) -> View:
+def _view(dataset: FederatedDataset, name: str, measure: str, result: Result, owners: np.ndarray) -> View:
     clients, left_out = len(np.unique(owners)), dataset.n_records - len(owners)
-    return View(dataset.name, dataset.fingerprint, view, measure, result, len(owners), clients, left_out)
-
-
-def _kept(view: str, owner: ArrayLike, has: np.ndarray) -> np.ndarray:
-    owners = np.asarray(owner)
-    if len(owners) != len(has):
-        raise FedkitError(f"view {view}: {len(has)} values have {len(owners)} owners; give one owner a record")
-    if not has.any():
-        raise FedkitError(f"view {view}: no record has a value; look at what computed them")
-    return owners[has]
+    return View(dataset.name, dataset.fingerprint, name, measure, result, len(owners), clients, left_out)
 
 
 def _draw(owners: np.ndarray, records: int, per_client: int, seed: int) -> np.ndarray:

@@ -1,19 +1,15 @@
-"""Distributions over clients: a row for each dataset, one dataset against chance, and single clients with intervals."""
+"""Clients in one figure: as a crowd, a histogram, a row for each dataset, beside chance, or as islands in a plane."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...common.seeds import generator
-from . import GREY, colours
+from .style import GREY, PAPER, colours, mark
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # behind words, so that no line runs through them
 _ROW = 0.62  # height of the tallest bar of a row, rows one apart
 
 
@@ -46,7 +42,7 @@ def ridges(ax: Any, groups: Mapping[str, np.ndarray], *, x: str, fmt: str = ".2f
             ha="right",
             va="center",
             fontsize=9,
-            bbox=_PAPER,
+            bbox=PAPER,
         )
     ax.set_yticks([-row for row in range(len(known))], list(known))
     ax.set(xlabel=x, ylim=(-len(known) + 0.62, 0.8))
@@ -68,7 +64,7 @@ def against_chance(
 ) -> None:
     """A histogram of clients, and as a line that of the same records dealt at random (mean over draws).
 
-    `values`: (clients,); `dealt`: (draws, clients), from `fedkit.analysis.spread.dealt_means`; `edges` of the bins
+    `values`: (clients,); `dealt`: (draws, clients), from `fedkit.analysis.dealt_means`; `edges` of the bins
     (default: 25 bins over all); `at`: a value to mark by a dashed line, `note` its words.
     """
     known = values[np.isfinite(values)]
@@ -82,63 +78,108 @@ def against_chance(
     ax.stairs(chance, edges, color="black", linewidth=1.4)
     top = max(real.max(), chance.max())
     if at is not None:
-        _mark(ax, at)
-        words = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 9, "color": GREY, "bbox": _PAPER}
+        mark(ax, at)
+        words = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 9, "color": GREY, "bbox": PAPER}
         ax.annotate(note, (at, 1.2 * top), **words)
     ax.set(xlabel=x, ylabel="clients", ylim=(0, 1.34 * top))
     ax.grid(axis="x", visible=False)
     said = {"xycoords": "axes fraction", "ha": "right", "va": "center", "fontsize": 9, "fontweight": "bold"}
-    ax.annotate(f"{len(known)} clients", (0.985, 0.95), color=colour, bbox=_PAPER, **said)
-    ax.annotate("line: the same pairs, dealt at random", (0.985, 0.87), color="black", bbox=_PAPER, **said)
+    ax.annotate(f"{len(known)} clients", (0.985, 0.95), color=colour, bbox=PAPER, **said)
+    ax.annotate("line: the same pairs, dealt at random", (0.985, 0.87), color="black", bbox=PAPER, **said)
 
 
-def intervals(ax: Any, frame: pd.DataFrame, *, x: str, at: float | None = None, fmt: str = ".2f") -> None:
-    """`figures.dots` of single clients, and a dashed line at a value to compare them with."""
-    from . import dots
+def crowds(ax: Any, values: Mapping[str, np.ndarray], *, x: str, log: bool = False) -> None:
+    """A row for each name: one dot a client, moved up and down at random to be seen, and the median with its value.
 
-    dots(ax, frame, x=x, fmt=fmt)
-    for words in ax.texts:
-        words.set_bbox(_PAPER)
-    if at is not None:
-        _mark(ax, at)
-
-
-def controls(frame: pd.DataFrame, *, names: Mapping[str, str]) -> Any:
-    """A figure of the table of `fedkit.analysis.views.heterogeneity_table`: a panel a view, a row a dataset.
-
-    The dot is the value; the grey bar the middle 95 % of the iid control. A hollow dot is not above its control
-    (p > 0.05). Panels in two columns, each with an axis of its own that shows 0. `names`: dataset -> what to write.
+    `values`: name -> (clients,). `log`: a logarithmic axis, where zeros cannot be drawn and must not occur.
     """
-    from . import axes
-
-    parts = [frame[frame["view"] == view] for view in dict.fromkeys(frame["view"])]
-    parts.sort(key=len, reverse=True)  # stable: views of all datasets first
-    tall = [max(len(part) for part in parts[i : i + 2]) for i in range(0, len(parts), 2)]
-    figure, ax = axes(0.27 * sum(tall) + 0.8 * len(tall))
-    ax.remove()
-    panels = figure.subplots(len(tall), 2, height_ratios=[n + 0.8 for n in tall], squeeze=False).ravel()
-    for panel, part in zip(panels, parts, strict=False):
-        _controls(panel, part, names)
-    for panel in panels[len(parts) :]:
-        panel.remove()
-    return figure
-
-
-def _controls(ax: Any, part: pd.DataFrame, names: Mapping[str, str]) -> None:
-    colour = colours(["value"])["value"]
-    at = np.arange(len(part))
-    ax.hlines(at, part["control_low"], part["control_high"], color="#b0b0b0", linewidth=7)
-    above = (part["p"] <= 0.05).to_numpy()
-    ax.scatter(part["value"], at, s=38, facecolor=[colour if a else "white" for a in above], edgecolor=colour, zorder=3)
-    ax.axvline(0, color=GREY, linewidth=0.8)
-    ax.set_yticks(at, [names.get(name, name) for name in part["dataset"]], fontsize=9)
-    ax.set(ylim=(len(part) - 0.4, -0.6))
-    ax.set_title(f"{part['view'].iloc[0]}\n{part['measure'].iloc[0]}", fontsize=9)
-    ax.tick_params(axis="x", labelsize=8)
-    ax.locator_params(axis="x", nbins=5)
+    palette = colours(list(values))
+    rng = generator(0, "figures/crowds")
+    for at, (name, points) in enumerate(values.items()):
+        alpha = float(np.clip(12 / np.sqrt(len(points)), 0.3, 0.8))
+        offset = rng.uniform(-0.24, 0.24, len(points))
+        ax.plot(points, at + offset, "o", color=palette[name], markersize=3.5, alpha=alpha, markeredgewidth=0)
+        middle = float(np.median(points))
+        ax.plot([middle, middle], [at - 0.34, at + 0.34], color="black", linewidth=1.6)
+        ax.annotate(f"{middle:.0f}", (middle, at - 0.36), ha="center", va="bottom", fontsize=9)
+    ax.set_yticks(range(len(values)), list(values))
+    ax.set(xlabel=x, ylim=(len(values) - 0.5, -0.65))
     ax.grid(axis="y", visible=False)
-    ax.margins(x=0.08)
+    if log:
+        _plain_log(ax, np.concatenate([np.asarray(v) for v in values.values()]))
 
 
-def _mark(ax: Any, at: float) -> None:
-    ax.axvline(at, color=GREY, linewidth=1.2, linestyle="--", zorder=0.5)
+def histogram(ax: Any, sizes: np.ndarray, *, x: str, colour: Any, bins: int = 40) -> None:
+    """How many clients hold how much, mean and median marked and named; below the bars a tick for each client, so that
+    one client far out is seen beside bars of hundreds. `sizes`: records (clients,)."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.hist(sizes, bins=np.linspace(0, sizes.max(), bins + 1), color=colour, edgecolor="white", linewidth=0.4)
+    ax.grid(axis="x", visible=False)
+    top = ax.get_ylim()[1]
+    ax.plot(sizes, np.full(len(sizes), -0.06 * top), "|", color=colour, markersize=6, alpha=0.8)
+    ax.set(xlabel=x, ylabel="clients", ylim=(-0.12 * top, 1.12 * top))
+    ax.set_yticks([tick for tick in MaxNLocator(5, integer=True).tick_values(0, top) if tick <= 1.12 * top])
+    for value, style in ((float(np.median(sizes)), "-"), (float(sizes.mean()), "--")):
+        ax.axvline(value, color="black", linewidth=1, linestyle=style)
+    lines = f"median {np.median(sizes):g} (solid)\nmean {sizes.mean():.0f} (dashed)"
+    ax.text(0.97, 0.94, lines, transform=ax.transAxes, ha="right", va="top", fontsize=9.5, bbox=PAPER)
+
+
+def islands(ax: Any, points: np.ndarray, owner: np.ndarray) -> None:
+    """Points (records, 2) coloured by `owner` (records,), each client's number at the middle of its records.
+
+    Ten colours, each with a marker of its own, so that no two clients differ in colour alone. Axes have no meaning in
+    t-SNE and carry no ticks.
+    """
+    import matplotlib.patheffects as effects
+    import seaborn as sns
+
+    palette = sns.color_palette("colorblind", 10)
+    clients = np.unique(owner)
+    for i, client in enumerate(clients):
+        own = points[owner == client]
+        colour, marker = palette[i % 10], "osD^vP<X>*"[i % 10]
+        ax.scatter(*own.T, s=16, color=colour, marker=marker, alpha=0.75, linewidth=0)
+    halo = [effects.withStroke(linewidth=3, foreground="white")]
+    for i, (x, y) in enumerate(_apart(ax, points, [_middle(points[owner == c]) for c in clients])):
+        ax.text(x, y, str(i + 1), ha="center", va="center", fontsize=11, weight="bold", color="black").set_path_effects(
+            halo
+        )
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    for side in ax.spines.values():
+        side.set(visible=True, color=GREY, linewidth=0.6)
+
+
+def _middle(own: np.ndarray) -> np.ndarray:
+    """Where a client's records lie densest: the record whose nearest third of the client's own is nearest."""
+    far = np.sort(np.linalg.norm(own[:, None] - own[None], axis=2), axis=1)
+    return own[far[:, : max(2, len(own) // 3)].sum(axis=1).argmin()]
+
+
+def _apart(ax: Any, points: np.ndarray, places: list[np.ndarray], rounds: int = 200) -> np.ndarray:
+    """Places of labels, moved from one another until none is nearer than a label is wide."""
+    at = np.array(places, dtype=float)
+    span = np.ptp(points, axis=0).max()
+    gap, rng = 0.055 * span, np.random.default_rng(0)
+    for _ in range(rounds):
+        away = at[:, None] - at[None]
+        far = np.linalg.norm(away, axis=2) + np.eye(len(at)) * span
+        if far.min() >= gap:
+            break
+        close = far < gap
+        push = np.where(close[..., None], (away + 1e-3 * span * rng.normal(size=away.shape)) / far[..., None], 0)
+        at += 0.25 * gap * push.sum(axis=1)
+    return at
+
+
+def _plain_log(ax: Any, values: np.ndarray) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    decades = np.log10(values.max() / values.min())
+    subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0, 3.0) if decades < 3 else (1.0,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import GREY, colours, curves
+from .style import GREY, colours, curves
 
 if TYPE_CHECKING:
     import pandas as pd

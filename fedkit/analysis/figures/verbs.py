@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .style import WIDTH, axes
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -31,11 +33,9 @@ def palette(verbs: Sequence[str]) -> dict[str, Any]:
 def verb_bars(panels: Mapping[str, pd.DataFrame], *, columns: int = 2) -> Any:
     """One panel a dataset, in it one horizontal bar a client, its parts the shares of verbs, all other verbs grey.
 
-    `panels`: title -> frame as `fedkit.analysis.verbs.verb_shares` gives it (the last column is the rest). A part
+    `panels`: title -> frame as `fedkit.analysis.verb_shares` gives it (the last column is the rest). A part
     carries its verb where that fits; all verbs stand below their panel. Clients are numbered in the order of rows.
     """
-    from . import WIDTH, axes
-
     rows = max(1, -(-len(panels) // columns))
     figure, first = axes(rows * 4.0)
     first.remove()
@@ -80,7 +80,7 @@ def _bars(ax: Any, shares: pd.DataFrame, title: str, room: float) -> None:
 def sunburst(ax: Any, pairs: pd.DataFrame, *, title: str = "", fontsize: float = 7.5, nouns: bool = True) -> int:
     """Two rings: verbs inside, outside each verb's nouns; an angle is a share of the records shown.
 
-    `pairs`: columns verb, noun, count, in drawing order (`fedkit.analysis.verbs.verb_nouns`). A wedge is named where
+    `pairs`: columns verb, noun, count, in drawing order (`fedkit.analysis.verb_nouns`). A wedge is named where
     its name fits at `fontsize` points without touching the next one; `nouns=False` names verbs alone. Gives the number
     of wedges that stay without a name, for the caption. An empty frame draws a note.
     """
@@ -121,8 +121,6 @@ def sunbursts(
 
     `panels`: title -> frame; the rest as for `sunburst`.
     """
-    from . import WIDTH, axes
-
     rows = max(1, -(-len(panels) // columns))
     figure, first = axes(rows * (WIDTH / columns + 0.22))
     first.remove()

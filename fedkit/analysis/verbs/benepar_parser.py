@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError, unknown
-from .pair import NONE, Pair
 from .shims import WEIGHTS, benepar_shims
-from .tokens import first_sentence
+from .tokens import NONE, Pair, first_sentence
 from .trees import pair_of_tree
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ def find_model(model: str | Path = MODEL) -> Path | None:
     import nltk.data
 
     try:
-        found = Path(str(nltk.data.find(f"models/{name}")))
+        path = Path(str(nltk.data.find(f"models/{name}")))
     except (LookupError, OSError):
         return None
-    return found if found.exists() else None  # a path inside a zip file does not
+    return path if path.exists() else None  # a path inside a zip file does not
 
 
 class BeneparExtractor:
@@ -52,8 +51,8 @@ class BeneparExtractor:
     """
 
     def __init__(self, model: str | Path = MODEL, *, pipeline: str = "batched", batch_size: int = 64) -> None:
-        found = find_model(model)
-        if found is None:
+        path = find_model(model)
+        if path is None:
             raise FedkitError(
                 f"benepar model {str(model)!r} is not installed and is not fetched; install it with "
                 f'`python -c "import benepar; benepar.download({str(model)!r})"`, give the path of a checkpoint, '
@@ -61,19 +60,19 @@ class BeneparExtractor:
             )
         if pipeline not in _PIPELINES:
             raise unknown("benepar pipeline", pipeline, _PIPELINES)
-        self.path = found
+        self.path = path
         self.pipeline = pipeline
         self.batch_size = batch_size
-        self.name = f"benepar ({found.stem})"
-        self.key = f"benepar-1-{found.stem}-{_mark(found)}"
+        self.name = f"benepar ({path.stem})"
+        self.key = f"benepar-1-{path.stem}-{_mark(path)}"
         self._trees: Callable[[list[str]], Iterator[Tree]] | None = None
 
     def __call__(self, texts: Sequence[str]) -> list[Pair]:
         """One pair a text; a text without a word gives none."""
         sentences = [" ".join(first_sentence(text).split()) for text in texts]
-        asked = [i for i, sentence in enumerate(sentences) if sentence]
+        rows = [i for i, sentence in enumerate(sentences) if sentence]
         pairs = [NONE] * len(texts)
-        for i, tree in zip(asked, self.trees([sentences[i] for i in asked]), strict=True):
+        for i, tree in zip(rows, self.trees([sentences[i] for i in rows]), strict=True):
             pairs[i] = pair_of_tree(tree)
         return pairs
 
@@ -129,8 +128,8 @@ def _spacy(path: str, batch_size: int) -> Callable[[list[str]], Iterator[Tree]]:
 
     def trees(sentences: list[str]) -> Iterator[Tree]:
         for sentence in sentences:
-            made = nlp.make_doc(sentence)[:LONGEST]
-            words, spaces = [t.text for t in made], [bool(t.whitespace_) for t in made]
+            cut = nlp.make_doc(sentence)[:LONGEST]
+            words, spaces = [t.text for t in cut], [bool(t.whitespace_) for t in cut]
             # The text is one sentence already; a splitter would cut at abbreviations.
             starts = [i == 0 for i in range(len(words))]
             doc = nlp(Doc(nlp.vocab, words=words, spaces=spaces, sent_starts=starts))

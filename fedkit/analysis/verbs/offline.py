@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import words as w
-from .pair import NONE, Pair
 from .phrases import (
     finite,
     head_of_subject,
@@ -21,7 +20,7 @@ from .phrases import (
     verb_after_subject,
     with_object,
 )
-from .tokens import Token, first_sentence, tokens
+from .tokens import NONE, Pair, Token, first_sentence, tokens
 
 RULES = 1  # raise when a rule changes, so that pairs kept on disk are made anew
 _PEOPLE = w.SUBJECTS | w.POSSESSIVES
@@ -122,7 +121,7 @@ def _question(ts: list[Token]) -> Pair:
     for i in range(1, min(len(ts), 9)):
         word, before = ts[i].word, ts[i - 1].word
         if word in w.AUXILIARIES:
-            return _after_auxiliary(ts, i, asked=_asked(ts[1:i]), wh=ts[0].word)
+            return _after_auxiliary(ts, i, fronted=_fronted(ts[1:i]), wh=ts[0].word)
         if word in w.SUBJECTS and before not in w.PREPOSITIONS - w.WH:
             return finite(ts, i + 1, pronoun=True)
         lemma = w.is_form(word, "VBZ", "VBD")
@@ -143,13 +142,13 @@ def _infinitive(ts: list[Token], at: int) -> Pair:
     return with_object(ts[at].word, ts, at + 1) if at < len(ts) and w.is_base_verb(ts[at].word) else NONE
 
 
-def _asked(between: list[Token]) -> str | None:
+def _fronted(between: list[Token]) -> str | None:
     """The noun of `which colours ...`, `how many moons ...`: the object of the verb, unless it measures time."""
     noun, _ = noun_phrase(between, 0)
     return None if noun in w.TIME or any(t.word in w.TIME for t in between[:1]) else noun
 
 
-def _after_auxiliary(ts: list[Token], at: int, asked: str | None = None, wh: str = "") -> Pair:
+def _after_auxiliary(ts: list[Token], at: int, fronted: str | None = None, wh: str = "") -> Pair:
     """An auxiliary at `at`, then a subject, then the verb: `can you give ...`, `how does it work`."""
     auxiliary = ts[at].word
     start = at + 1
@@ -168,7 +167,7 @@ def _after_auxiliary(ts: list[Token], at: int, asked: str | None = None, wh: str
     if verb is None:
         return NONE
     pair = with_object(ts[verb].word, ts, verb + 1, tags)
-    return Pair(pair.verb, pair.noun or (asked if _no_object(ts, verb + 1) else None))
+    return Pair(pair.verb, pair.noun or (fronted if _no_object(ts, verb + 1) else None))
 
 
 def _no_object(ts: list[Token], at: int) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from . import words as w
-from .pair import NONE, Pair
-from .tokens import Token
+from .tokens import NONE, Pair, Token
 
 _STOPS = (
     w.PREPOSITIONS | w.PARTICLES | w.WH | w.AUXILIARIES | (w.OBJECTS - {"her"}) | (w.SUBJECTS - w.DETERMINERS) | {"'s"}
@@ -141,33 +140,33 @@ def verb_after_subject(ts: list[Token], start: int, tags: tuple[str, ...]) -> in
     if alone:
         i = past_adverbs(ts, start + 1)
         return i if i < len(ts) and not ts[i].name and w.is_form(ts[i].word, *tags) else None
-    found: list[int] = []
+    candidates: list[int] = []
     i = head_of_subject(ts[start:]) + start
     while i < len(ts):
         word, before = ts[i].word, ts[i - 1].word
         verb = w.is_form(word, *tags) and not ts[i].name and not w.is_adverb(word)
         if word in w.PREPOSITIONS and not (verb and opens_noun_phrase(ts, i + 1)):
-            if found:
+            if candidates:
                 break
             i += 2
             continue
-        if found and (ts[i].mark or word in w.DETERMINERS | w.POSSESSIVES | w.OBJECTS):
+        if candidates and (ts[i].mark or word in w.DETERMINERS | w.POSSESSIVES | w.OBJECTS):
             break
         if verb and before not in w.DETERMINERS | w.POSSESSIVES | w.CONJUNCTIONS:
             if w.only_verb(word):
                 return i
-            found.append(i)
+            candidates.append(i)
         i += 1
-    opening = [i for i in found if ts[i].word in w.OPENING]
+    opening = [i for i in candidates if ts[i].word in w.OPENING]
     if opening:
         return opening[0]
-    return _before_object(ts, found) if found else None
+    return _before_object(ts, candidates) if candidates else None
 
 
-def _before_object(ts: list[Token], found: list[int]) -> int:
+def _before_object(ts: list[Token], candidates: list[int]) -> int:
     """Of several words that may be the verb, the one with an article or number behind it; else the last."""
     articles = w.DETERMINERS | w.POSSESSIVES | w.OBJECTS | w.NUMBERS
-    return next((i for i in found if i + 1 < len(ts) and ts[i + 1].word in articles), found[-1])
+    return next((i for i in candidates if i + 1 < len(ts) and ts[i + 1].word in articles), candidates[-1])
 
 
 def head_of_subject(ts: list[Token]) -> int:

@@ -1,9 +1,10 @@
-"""The first sentence of a text as words and marks."""
+"""The first sentence of a text as words and marks, and what an extractor finds in it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _BREAK = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bvs)(?<!\betc)[.!?]+(?=\s|$)|[\r\n]+")
 _BULLET = re.compile(r"^\s*(?:[-*#>•\s]+|\(?\d{1,2}[.)]\s+)")
@@ -28,6 +29,16 @@ _SHORT = [
 ]
 
 
+class Pair(NamedTuple):
+    """Root verb and the noun of its direct object, as lower-case lemmas; None where there is none."""
+
+    verb: str | None
+    noun: str | None
+
+
+NONE = Pair(None, None)
+
+
 @dataclass(frozen=True)
 class Token:
     """A word in lower case, and whether it stood as a name (a capital inside the sentence) or in quotation marks."""
@@ -47,8 +58,8 @@ def first_sentence(text: str) -> str:
     rest = text.translate(_CURLY)
     while rest:
         rest = _BULLET.sub("", rest)
-        found = _BREAK.search(rest)
-        part, rest = (rest, "") if found is None else (rest[: found.end()], rest[found.end() :])
+        end = stop.end() if (stop := _BREAK.search(rest)) else len(rest)
+        part, rest = rest[:end], rest[end:]
         if any(character.isalnum() for character in part):
             return part.strip()
     return ""
@@ -59,12 +70,15 @@ def tokens(sentence: str) -> list[Token]:
     sentence = _ASIDE.sub(" ", sentence)
     for pattern, full in _SHORT:
         sentence = pattern.sub(full, sentence)
-    found = _TOKEN.findall(sentence)
-    spelled = [t for t in found if t[0].isalpha() and len(t) > 1]
-    titled = len(spelled) > 2 and sum(t[0].isupper() for t in spelled) > 0.7 * len(spelled)
-    made = []
-    for i, t in enumerate(found):
-        quoted = len(t) > 1 and t[0] in '"`'
-        starts = i == 0 or found[i - 1] in {":", ".", '"', "-"}
-        made.append(Token(t.lower(), t[0].isupper() and t != "I" and not starts and not titled, quoted))
-    return made
+    spelled = _TOKEN.findall(sentence)
+    words = [t for t in spelled if t[0].isalpha() and len(t) > 1]
+    titled = len(words) > 2 and sum(t[0].isupper() for t in words) > 0.7 * len(words)
+    before = ["", *spelled]  # what stands before each
+    return [
+        Token(
+            t.lower(),
+            name=t[0].isupper() and t != "I" and not titled and before[i] not in {"", ":", ".", '"', "-"},
+            quoted=len(t) > 1 and t[0] in '"`',
+        )
+        for i, t in enumerate(spelled)
+    ]

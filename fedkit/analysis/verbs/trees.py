@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import words as w
-from .pair import NONE, Pair
+from .tokens import NONE, Pair
 
 if TYPE_CHECKING:
     from nltk import Tree
@@ -62,9 +62,9 @@ def _main_verb_phrase(tree: Tree) -> Tree | None:
     while level:
         for node in level:
             if _label(node) == "VP":
-                found = _past_helpers(node)
-                if any(_is_verb(child) for child in found):
-                    return found
+                inner = _past_helpers(node)
+                if any(_is_verb(child) for child in inner):
+                    return inner
         level = [
             child
             for node in level
@@ -119,11 +119,11 @@ def _head_noun(phrase: Any) -> str | None:
 def _fronted(tree: Tree) -> str | None:
     """The noun of a wh-phrase before an inverted question (SQ with an auxiliary, then its subject)."""
     for node in tree.subtrees(lambda node: _label(node) == "SBARQ"):
-        asked = _first(node, lambda child: _label(child) == "WHNP")
+        fronted = _first(node, lambda child: _label(child) == "WHNP")
         question = _first(node, lambda child: _label(child) == "SQ")
-        if asked is None or question is None or _first(question, lambda child: _label(child) == "NP") is None:
+        if fronted is None or question is None or _first(question, lambda child: _label(child) == "NP") is None:
             return None
-        noun = _head_noun(asked)
+        noun = _head_noun(fronted)
         return None if noun in w.TIME else noun
     return None
 

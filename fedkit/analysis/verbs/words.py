@@ -1,78 +1,31 @@
-"""English words for the offline extractor: closed classes written out, lemmas and parts of speech from lemminflect.
+"""English words for the offline extractor: closed classes in `words.json`, lemmas and parts of speech from lemminflect.
 
 lemminflect carries the forms of the NIH SPECIALIST lexicon in its package (1.1 MB), so nothing is downloaded.
 """
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
+from importlib.resources import files
 
-BE = frozenset("be am is are was were been being 're 'm".split())
-DO, HAVE = frozenset("do does did".split()), frozenset("have has had".split())
-MODALS = frozenset("can could would will should shall may might must ca wo cannot".split())
+_LISTS = {
+    name: frozenset(words.split())
+    for name, words in json.loads(files(__package__).joinpath("words.json").read_text(encoding="utf-8")).items()
+}
+BE, DO, HAVE, MODALS = (_LISTS[name] for name in ("be", "do", "have", "modals"))
 AUXILIARIES = (BE - {"be", "been", "being"}) | DO | HAVE | MODALS
-SUBJECTS = frozenset(
-    "i you u we he she it they there this that these those someone somebody anyone anybody everyone everybody"
-    " one".split()
-)
-LABELS = frozenset("question q input prompt task problem context instruction request topic".split())
-OBJECTS = frozenset("me us him them it you u myself yourself itself ourselves themselves her".split())
-POSSESSIVES = frozenset("my your our his her their its whose ur".split())
-DETERMINERS = frozenset(
-    "a an the some any all no every each both another this that these those either neither several many few".split()
-)
-NUMBERS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty fifty hundred".split()
-)
-WH = frozenset("what who whom whose which how why when where".split())
-CONJUNCTIONS = frozenset("and or but nor".split())
-PREPOSITIONS = frozenset(
-    "of in on at by for with about from to into onto over under between among through during before after without"
-    " within as than like using via per against towards toward across around behind beyond near regarding including"
-    " concerning because since until unless while if whether that so although though where when who which whose what"
-    " how why below above based".split()
-)
-PARTICLES = frozenset("up down out off over back".split())
-LEADS = frozenset(
-    "as in using given for with based when if after before while from considering assuming at on to without because"
-    " since during once by under through like unless whenever although though".split()
-)
-OPENERS = frozenset(
-    "please pls plz kindly hi hello hey hiya greetings dear ok okay so now well also just then and but alright sure yes"
-    " no great first next finally again quickly maybe perhaps thanks only always never sorry".split()
-)
-ADVERBS = frozenset(
-    "not please pls just only also ever never always often usually really still even again together maybe currently"
-    " then now first so too very here there n't actually kindly recently lately soon already probably quickly"
-    " perhaps".split()
-)
-NO_NOUN = frozenset(
-    "following below above something anything everything nothing someone anyone everyone one ones each all both same"
-    " next other others another such more most less least lot few many much first last".split()
-)
-TIME = frozenset("time day year month date week hour minute long far often age much extent century season".split())
+SUBJECTS, OBJECTS, POSSESSIVES = (_LISTS[name] for name in ("subjects", "objects", "possessives"))
+DETERMINERS, NUMBERS, WH = (_LISTS[name] for name in ("determiners", "numbers", "wh"))
+CONJUNCTIONS, PREPOSITIONS, PARTICLES = (_LISTS[name] for name in ("conjunctions", "prepositions", "particles"))
+ADVERBS, NO_NOUN, TIME = (_LISTS[name] for name in ("adverbs", "no_noun", "time"))
+OPENERS, LEADS, LABELS = (_LISTS[name] for name in ("openers", "leads", "labels"))  # what may stand before a clause
 # Verbs that open instructions and that a dictionary also knows as nouns or adjectives, so that a bare word after them
 # does not tell which they are.
-OPENING = frozenset(
-    "act add advise affect aid analyse analyze answer ask brief build calculate cause change chat check choose"
-    " classify code comment compare complete compose compute convert cook correct cost count create critique debug"
-    " define deliver describe design detail develop discuss do draft draw dream eat edit estimate evaluate expand"
-    " explain fall feel fight fill find finish fix generate get give go grow guess happen hate have help highlight"
-    " identify imagine implement improve introduce invent keep label laugh lead learn let like list live look love"
-    " make map match mean mention name need offer outline output paraphrase pick plan play plot practice practise"
-    " predict prepare present pretend produce prompt proofread propose prove provide question rank rate read"
-    " recall recommend refine reformat remove repeat rephrase replace reply research respond return reverse review"
-    " revise rewrite rhyme roast roleplay run say search select send set share shorten show simplify simulate"
-    " sketch solve sort speak spell split start stop store stunt suggest sum summarise summarize support take talk"
-    " teach tell test thank think tie transform translate travel try turn update use verify visit wait walk want"
-    " watch work write yield".split()
-)
-
-
-# Common nouns that the lexicon has only as verbs or not at all, and nouns that it has as rare verbs.
+OPENING = _LISTS["opening"]
+GERUND_VERBS = _LISTS["gerund_verbs"]
+# Common nouns that the lexicon has only as verbs or not at all; `no_verbs` are nouns that it has as rare verbs.
 _ALSO_NOUNS = {word + end: word for word in "ad app bar blog bot log website".split() for end in ("", "s")}
-_NO_VERBS = frozenset("people language i which".split())
-GERUND_VERBS = frozenset("mind keep stop start begin enjoy avoid love like hate consider suggest finish try".split())
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +41,7 @@ def readings(word: str) -> dict[str, tuple[str, ...]]:
     known = _lemminflect().getAllLemmas(word)
     if word in _ALSO_NOUNS:
         return {**known, "NOUN": (_ALSO_NOUNS[word],)}
-    return {part: lemmas for part, lemmas in known.items() if part != "VERB"} if word in _NO_VERBS else known
+    return {part: lemmas for part, lemmas in known.items() if part != "VERB"} if word in _LISTS["no_verbs"] else known
 
 
 @lru_cache(maxsize=65536)

@@ -2,7 +2,10 @@
 
 Every view comes down to a value and an owner for each record. A number here takes owners as an int64 array
 (records,), and does not care how they are called. None of them is comparable between datasets by itself: small clients
-look diverse by chance alone. `fedkit.analysis.permutation` says how much of a number is due to chance.
+look diverse by chance alone. `fedkit.analysis.chance` says how much of a number is due to chance.
+
+`label_divergence`, `variance_between` and `silhouette` take the values of all records and give a `Statistic`, a
+function of the owners alone, so that owners can be permuted: `variance_between(lengths)(owner)`.
 """
 
 from __future__ import annotations
@@ -61,26 +64,6 @@ def pairwise_js_divergence(shares: ArrayLike) -> float:
     return float(np.mean(np.nan_to_num(distances) ** 2) / np.log(2))  # a rounding error below 0 becomes nan
 
 
-def between_share(values: ArrayLike, owner: ArrayLike) -> float:
-    """The share of the variance that lies between clients: eta squared, SS_between / SS_total, 0 to 1.
-
-    Of the one-way analysis of variance with clients as groups (Fisher 1925); 0 where the values do not vary. It is
-    biased upwards: of k clients with n records dealt at random it expects (k - 1) / (n - 1), so compare it with an
-    iid control, never with 0. `values`: finite, (records,).
-    """
-    return variance_between(values)(_owners(owner))
-
-
-def silhouette(vectors: ArrayLike, owner: ArrayLike, *, metric: str = "cosine") -> float:
-    """Mean silhouette of the records with clients as clusters, -1 to 1 (Rousseeuw 1987; scikit-learn).
-
-    Above 0: a record is nearer to its own client's than to the nearest other client's. With many clients some other
-    client is nearly always nearer by chance, so most natural splits lie below 0; compare with an iid control.
-    `vectors`: (records, dimensions). Memory and time grow with the square of the records.
-    """
-    return separation(vectors, metric=metric)(_owners(owner))
-
-
 def gini(sizes: ArrayLike) -> float:
     """Gini coefficient of quantities: 0 where all clients hold as much, (k - 1) / k where one of k holds all.
 
@@ -93,6 +76,11 @@ def gini(sizes: ArrayLike) -> float:
     return float((2 * rank - len(x) - 1) @ x / (len(x) * x.sum()))
 
 
+def size_gini(owner: np.ndarray) -> float:
+    """Gini coefficient of the sizes that owners (records,) make: quantity as a `Statistic`."""
+    return gini(np.bincount(owner))
+
+
 def label_divergence(labels: Sequence[Any], *, normalise: bool = False) -> Statistic:
     """`js_divergence` of labels (one a record) as a function of the owners alone, clients weighted by size."""
     codes: dict[Any, int] = {}
@@ -102,7 +90,7 @@ def label_divergence(labels: Sequence[Any], *, normalise: bool = False) -> Stati
     whole = float(entropy(np.bincount(label) / len(label)))
 
     def divergence(owner: np.ndarray) -> float:
-        _same_length(owner, label)
+        owner = _checked(owner, label)
         _, pairs = np.unique(owner * len(codes) + label, return_counts=True)  # sparse: clients x labels may be millions
         sizes = np.bincount(owner)
         sizes = sizes[sizes > 0]
@@ -114,9 +102,12 @@ def label_divergence(labels: Sequence[Any], *, normalise: bool = False) -> Stati
 
 
 def variance_between(values: ArrayLike) -> Statistic:
-    """`between_share` of values (one a record) as a function of the owners alone.
+    """The share of the variance of values (records,) that lies between clients, 0 to 1.
 
-    Vectors (records, dimensions) count by squared Euclidean distance: the sums of squares of all dimensions are added.
+    Eta squared, SS_between / SS_total, of the one-way analysis of variance with clients as groups (Fisher 1925); 0
+    where the values do not vary. It is biased upwards: of k clients with n records dealt at random it expects
+    (k - 1) / (n - 1), so compare it with an iid control, never with 0. Vectors (records, dimensions) count by squared
+    Euclidean distance: the sums of squares of all dimensions are added. `FedkitError` where a value is not finite.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim not in (1, 2) or not x.size or not np.isfinite(x).all():
@@ -125,7 +116,7 @@ def variance_between(values: ArrayLike) -> Statistic:
     total = float((x * x).sum())
 
     def share(owner: np.ndarray) -> float:
-        _same_length(owner, x)
+        owner = _checked(owner, x)
         if not total > 0:
             return 0.0
         sizes = np.maximum(np.bincount(owner), 1)
@@ -135,15 +126,20 @@ def variance_between(values: ArrayLike) -> Statistic:
     return share
 
 
-def separation(vectors: ArrayLike, *, metric: str = "cosine") -> Statistic:
-    """`silhouette` as a function of the owners alone: the distances are computed once."""
+def silhouette(vectors: ArrayLike, *, metric: str = "cosine") -> Statistic:
+    """Mean silhouette of the records with clients as clusters, -1 to 1 (Rousseeuw 1987; scikit-learn).
+
+    Above 0: a record is nearer to its own client's than to the nearest other client's. With many clients some other
+    client is nearly always nearer by chance, so most natural splits lie below 0; compare with an iid control.
+    `vectors`: (records, dimensions). Memory and time grow with the square of the records; distances are computed once.
+    """
     from sklearn.metrics import pairwise_distances, silhouette_score
 
     distances = pairwise_distances(np.asarray(vectors), metric=metric)
     np.fill_diagonal(distances, 0.0)
 
     def score(owner: np.ndarray) -> float:
-        _same_length(owner, distances)
+        owner = _checked(owner, distances)
         if not 2 <= len(np.unique(owner)) < len(owner):
             raise FedkitError("a silhouette needs two clients or more, one of them with two records")
         return float(silhouette_score(distances, owner, metric="precomputed"))
@@ -151,10 +147,7 @@ def separation(vectors: ArrayLike, *, metric: str = "cosine") -> Statistic:
     return score
 
 
-def _owners(owner: ArrayLike) -> np.ndarray:
-    return np.unique(np.asarray(owner), return_inverse=True)[1].astype(np.int64)
-
-
-def _same_length(owner: np.ndarray, values: np.ndarray) -> None:
-    if len(owner) != len(values):
+def _checked(owner: ArrayLike, values: np.ndarray) -> np.ndarray:
+    if len(owner := np.asarray(owner)) != len(values):
         raise FedkitError(f"{len(values)} records have {len(owner)} owners; give one owner a record")
+    return owner

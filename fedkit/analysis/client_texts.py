@@ -1,8 +1,14 @@
-"""A federated dataset of any task as instructions and responses by client: what every view of it starts from."""
+"""A federated dataset of any task as instructions and responses by client: what every view of it starts from.
+
+Lengths are in tokens (FedLLM-Bench section 3.3 (1), Table 1, Figure 1(b)): one tokenizer for all datasets, that of the
+profile's model (the paper: Llama 2's), each text by itself, without begin or end token or template. An empty text has
+0 tokens. Of a conversation, all turns of a role count as one text.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +18,8 @@ from ..common.errors import FedkitError
 from ..common.seeds import generator
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..data.federated import FederatedDataset
 
 
@@ -63,27 +71,13 @@ def texts(dataset: FederatedDataset, *, per_client: int | None = None, seed: int
         rejected = table["rejected"].to_pylist()
     elif "conversation" in names:
         turns = table["conversation"].to_pylist()
-        instruction = [said(conversation, "user") for conversation in turns]
-        response = [said(conversation, "assistant") for conversation in turns]
+        instruction, response = ([_said(talk, role) for talk in turns] for role in ("user", "assistant"))
     else:
         raise FedkitError(
             f"{dataset.name} has the columns {', '.join(sorted(names))}; texts need instruction and response,"
             " instruction with chosen and rejected, or conversation"
         )
     return Texts(dataset.name, dataset.clients, owner[rows], rows, instruction, response, language, rejected)
-
-
-def said(conversation: list[dict[str, Any]], role: str) -> str:
-    """All that one role said in a conversation (`[{role, content}, ...]`), a line for each turn."""
-    return "\n".join(turn["content"] for turn in conversation if turn["role"] == role)
-
-
-def _some(dataset: FederatedDataset, client: int, count: int, seed: int) -> np.ndarray:
-    first, size = int(dataset.offsets[client]), int(dataset.sizes[client])
-    if size <= count:
-        return np.arange(first, first + size)
-    rng = generator(seed, "analysis/texts", client=dataset.ids[client].as_py())
-    return first + np.sort(rng.choice(size, size=count, replace=False))
 
 
 def drawn_clients(texts: Texts, count: int, *, seed: int = 0, at_least: int = 1) -> np.ndarray:
@@ -100,19 +94,49 @@ def drawn_clients(texts: Texts, count: int, *, seed: int = 0, at_least: int = 1)
 
 def of_clients(texts: Texts, places: np.ndarray) -> Texts:
     """The records of these clients (positions) alone; their owners are positions in the new, shorter `clients`."""
-    at = {int(place): i for i, place in enumerate(places)}
-    keep = np.flatnonzero(np.isin(texts.owner, places))
-
-    def part(values: list[str] | None) -> list[str] | None:
-        return None if values is None else [values[i] for i in keep]
-
-    return Texts(
-        texts.name,
-        tuple(texts.clients[int(place)] for place in places),
-        np.array([at[int(owner)] for owner in texts.owner[keep]], dtype=np.int64),
-        texts.rows[keep],
-        part(texts.instruction) or [],
-        part(texts.response) or [],
-        part(texts.language) or [],
-        part(texts.rejected),
+    position = np.full(len(texts.clients), -1)
+    position[places] = np.arange(len(places))
+    keep = np.flatnonzero(position[texts.owner] >= 0)
+    columns = {name: getattr(texts, name) for name in ("instruction", "response", "language", "rejected")}
+    return replace(
+        texts,
+        clients=tuple(texts.clients[int(place)] for place in places),
+        owner=position[texts.owner[keep]],
+        rows=texts.rows[keep],
+        **{name: None if column is None else [column[i] for i in keep] for name, column in columns.items()},
     )
+
+
+def lengths(texts: Texts, tokenizer: Any) -> pd.DataFrame:
+    """One row a record, in their order: owner, instruction, response and, of preference pairs, rejected (tokens)."""
+    import pandas as pd
+
+    frame = pd.DataFrame({"owner": texts.owner})
+    for column in ("instruction", "response", "rejected"):
+        column_texts = getattr(texts, column)
+        if column_texts is not None:
+            frame[column] = token_counts(column_texts, tokenizer)
+    return frame
+
+
+def token_counts(texts: Sequence[str], tokenizer: Any, *, batch: int = 1000) -> np.ndarray:
+    """Tokens of each text without special tokens, int64 (texts,); `batch` texts at a time."""
+    options = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+    counts: list[int] = []
+    for first in range(0, len(texts), batch):
+        part = list(texts[first : first + batch])
+        counts += map(len, tokenizer(part, add_special_tokens=False, **options)["input_ids"])
+    return np.array(counts, dtype=np.int64)
+
+
+def _said(conversation: list[dict[str, Any]], role: str) -> str:
+    """All that one role said in a conversation (`[{role, content}, ...]`), a line for each turn."""
+    return "\n".join(turn["content"] for turn in conversation if turn["role"] == role)
+
+
+def _some(dataset: FederatedDataset, client: int, count: int, seed: int) -> np.ndarray:
+    first, size = int(dataset.offsets[client]), int(dataset.sizes[client])
+    if size <= count:
+        return np.arange(first, first + size)
+    rng = generator(seed, "analysis/texts", client=dataset.ids[client].as_py())
+    return first + np.sort(rng.choice(size, size=count, replace=False))

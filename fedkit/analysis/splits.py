@@ -1,4 +1,4 @@
-"""One knob from iid to natural: the same records dealt to as many clients, and what each number says of every deal.
+"""From iid to natural: the same records dealt to as many clients, and what each number says of every deal.
 
 A Dirichlet split knows labels only. What it cannot make, however small its alpha, is what people add to them.
 """
@@ -12,8 +12,8 @@ import numpy as np
 
 from ..common.errors import FedkitError, unknown
 from ..data.arrow import values as column_values
-from ..data.partitioners import Partition, dirichlet, iid
-from .diversity import Statistic, gini
+from ..data.partitioners import dirichlet, iid
+from .measures import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,33 +24,30 @@ ALPHAS = (100.0, 10.0, 1.0, 0.3, 0.1)
 IID, NATURAL = "iid", "natural"
 
 
-def inequality(owner: np.ndarray) -> float:
-    """Gini coefficient of the sizes that owners (records,) make: quantity as a `Statistic`."""
-    return gini(np.bincount(owner))
-
-
-def owners(
-    dataset: FederatedDataset,
-    split: str | float,
-    *,
-    labels: Sequence[Any] | None = None,
-    seed: int = 0,
+def split_owners(
+    dataset: FederatedDataset, split: str | float, *, labels: Sequence[Any] | None = None, seed: int = 0
 ) -> np.ndarray:
     """The owner of each row of the dataset's table under a split, int64 (records,).
 
     `split`: "iid", "natural" or the alpha of a Dirichlet split of `labels` (one a row; the column `language` if None).
     As many clients as the dataset has, each with a record at least. `FedkitError` for another split or no labels.
     """
+    natural = np.repeat(np.arange(len(dataset)), dataset.sizes)
     if split == NATURAL:
-        return np.repeat(np.arange(len(dataset)), dataset.sizes)
+        return natural
     if split == IID:
-        return _owner(iid(dataset.n_records, len(dataset), seed=seed))
-    if isinstance(split, str):
+        partition = iid(dataset.n_records, len(dataset), seed=seed)
+    elif isinstance(split, str):
         raise unknown("split", split, (IID, NATURAL, "a number (alpha)"))
-    return _owner(dirichlet(_labels(dataset, labels), len(dataset), split, seed=seed))
+    else:
+        partition = dirichlet(_labels(dataset, labels), len(dataset), split, seed=seed)
+    owner = np.empty_like(natural)
+    for place, rows in enumerate(partition.values()):
+        owner[rows] = place
+    return owner
 
 
-def turn(
+def split_measures(
     dataset: FederatedDataset,
     measures: Mapping[str, Statistic],
     *,
@@ -59,26 +56,26 @@ def turn(
     draws: int = 5,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Each measure at each stop of the knob: columns split, draw, measure, value.
+    """Each measure at each stop from iid to natural: columns split, draw, measure, value.
 
-    Stops: iid, `alphas` from large to small, natural. Random splits are drawn `draws` times; there is one natural one.
+    Random splits are drawn `draws` times; there is one natural one.
     """
     import pandas as pd
 
     lines = []
-    for split in stops(alphas):
+    for split in split_stops(alphas):
         for draw in range(1 if split == NATURAL else draws):
-            who = owners(dataset, split, labels=labels, seed=seed + draw)
-            lines += [(stop_name(split), draw, name, measure(who)) for name, measure in measures.items()]
+            who = split_owners(dataset, split, labels=labels, seed=seed + draw)
+            lines += [(split_name(split), draw, name, measure(who)) for name, measure in measures.items()]
     return pd.DataFrame(lines, columns=["split", "draw", "measure", "value"])
 
 
-def stops(alphas: Sequence[float] = ALPHAS) -> list[str | float]:
-    """The knob's stops: "iid", the alphas from large to small, "natural"."""
+def split_stops(alphas: Sequence[float] = ALPHAS) -> list[str | float]:
+    """The stops from iid to natural: "iid", the alphas from large to small, "natural"."""
     return [IID, *sorted(map(float, alphas), reverse=True), NATURAL]
 
 
-def stop_name(split: str | float) -> str:
+def split_name(split: str | float) -> str:
     """A stop as text: its name, or its alpha."""
     return split if isinstance(split, str) else f"{split:g}"
 
@@ -91,10 +88,3 @@ def _labels(dataset: FederatedDataset, labels: Sequence[Any] | None) -> Sequence
     if len(labels) != dataset.n_records:
         raise FedkitError(f"{len(labels)} labels for {dataset.n_records} records of {dataset.name}; give one a record")
     return labels
-
-
-def _owner(partition: Partition) -> np.ndarray:
-    owner = np.empty(sum(map(len, partition.values())), dtype=np.int64)
-    for place, rows in enumerate(partition.values()):
-        owner[rows] = place
-    return owner
