@@ -9,8 +9,8 @@ import pytest
 import torch
 from benepar_tools import KINDS, released_folder, save_single, sentences, trained_parser
 
-from fedkit.analysis.verbs import extractor
 from fedkit.analysis.verbs.benepar_parser import MODEL, BeneparExtractor, find_model
+from fedkit.analysis.verbs.extractors import extractor
 from fedkit.analysis.verbs.shims import WEIGHTS, benepar_shims, load_chart_parser, with_special_tokens
 from fedkit.analysis.verbs.trees import pair_of_tree
 from fedkit.common.errors import FedkitError

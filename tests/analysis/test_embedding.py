@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from fedkit.analysis.embedding import CharacterTfidf, Remote, pair_texts, plane
-from fedkit.analysis.texts import Texts
+from fedkit.analysis.client_texts import Texts
+from fedkit.analysis.embedding import CharacterTfidf, RemoteEmbedder, pair_texts, tsne
 from fedkit.common.errors import FedkitError
 
 KEY = "sk-test-do-not-write-me-down"
@@ -61,7 +61,7 @@ def server():
 def remote(server, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    return lambda **options: Remote("ada", cache=tmp_path / "vectors.sqlite", base_url=url, batch=2, **options)
+    return lambda **options: RemoteEmbedder("ada", cache=tmp_path / "vectors.sqlite", base_url=url, batch=2, **options)
 
 
 def unit(texts):
@@ -126,14 +126,14 @@ def test_tsne_is_the_same_for_a_seed_and_keeps_clusters_apart():
     rng = np.random.default_rng(0)
     centres = np.repeat(np.eye(3, 8), 20, axis=0)
     vectors = (centres + 0.05 * rng.normal(size=centres.shape)).astype(np.float32)
-    points = plane(vectors, perplexity=10, seed=1)
-    assert points.shape == (60, 2) and np.array_equal(points, plane(vectors, perplexity=10, seed=1))
+    points = tsne(vectors, perplexity=10, seed=1)
+    assert points.shape == (60, 2) and np.array_equal(points, tsne(vectors, perplexity=10, seed=1))
     middle = points.reshape(3, 20, 2).mean(axis=1)
     within = np.linalg.norm(points.reshape(3, 20, 2) - middle[:, None], axis=2).max()
     between = min(np.linalg.norm(middle[a] - middle[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
     assert between > within
     with pytest.raises(FedkitError, match="at least 4 records, there are 3"):
-        plane(vectors[:3])
+        tsne(vectors[:3])
 
 
 def test_a_record_is_instruction_and_response():

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.patches import Wedge
 
 from fedkit.analysis.figures.verbs import REST, palette, sunburst, sunbursts, verb_bars
-from fedkit.analysis.verbs import OTHER
+from fedkit.analysis.verbs.counts import OTHER
 from fedkit.common.seeds import generator
 
 NOUNS = "story email poem function summary letter paragraph recipe explanation list difference code".split()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fedkit.analysis.preference import answer_lengths, length_preference, quality_preference
-from fedkit.analysis.texts import Texts
+from fedkit.analysis.client_texts import Texts, lengths
+from fedkit.analysis.preference import length_preference, quality_preference
 from fedkit.common.errors import FedkitError
 
 
@@ -30,15 +30,16 @@ def pairs(rejected=REJECTED):
 
 
 def test_lengths_in_tokens():
-    chosen, rejected = answer_lengths(pairs(), Words())
-    assert chosen.tolist() == [3, 1, 2, 2, 1, 4, 0] and rejected.tolist() == [2, 2, 2, 1, 3, 1, 0]
-    assert chosen.dtype == rejected.dtype == np.int64
+    tokens = lengths(pairs(), Words())
+    assert tokens["response"].tolist() == [3, 1, 2, 2, 1, 4, 0] and tokens["rejected"].tolist() == [2, 2, 2, 1, 3, 1, 0]
+    assert tokens["response"].dtype == tokens["rejected"].dtype == np.int64
+    alone = pairs(rejected=None)
     with pytest.raises(FedkitError, match="no rejected answers"):
-        answer_lengths(pairs(rejected=None), Words())
+        length_preference(alone, lengths(alone, Words()))
 
 
 def test_only_strictly_longer_counts_and_ties_are_shown():
-    frame = length_preference(pairs(), Words()).set_index("client")
+    frame = length_preference(pairs(), lengths(pairs(), Words())).set_index("client")
     assert frame.loc["p", ["pairs", "longer", "ties", "shorter"]].tolist() == [3, 1, 1, 1]
     assert frame.loc["q", ["pairs", "longer", "ties", "shorter"]].tolist() == [3, 2, 0, 1]
     assert frame.loc["r", ["pairs", "longer", "ties", "shorter"]].tolist() == [1, 0, 1, 0]

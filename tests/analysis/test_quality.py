@@ -9,11 +9,13 @@ import pytest
 import torch
 from core_tools import random_state
 
-from fedkit.analysis import nll, quality
-from fedkit.analysis.quality import answer_losses, by_client, ifd
-from fedkit.analysis.spread import beyond_chance, binomial_spread, dealt_means, spread
-from fedkit.analysis.texts import Texts
+from fedkit.analysis import quality
+from fedkit.analysis.chance import beyond_chance, binomial_spread, dealt_means, spread
+from fedkit.analysis.client_texts import Texts
+from fedkit.analysis.quality import answer_losses, ifd
+from fedkit.analysis.summaries import by_client
 from fedkit.common.errors import FedkitError
+from fedkit.evaluation import likelihood
 from fedkit.evaluation.likelihood import continuation_nll, scorer_id
 from fedkit.training.models import Loaded, initial_state, set_adapter_state
 from fedkit.training.prompts import get_template
@@ -92,7 +94,9 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing(loaded, monkeypatch
     rows = [(heads[i % 2] + made.integers(3, 300, size=4 + i).tolist(), len(heads[i % 2]) + i % 3) for i in range(12)]
     rows.append(([0, 7, 8, 9], 1))  # an answer alone
     found = []
-    monkeypatch.setattr(nll, "_shared", lambda rows, real=nll._shared: found.append(real(rows)) or found[-1])
+    monkeypatch.setattr(
+        likelihood, "_shared", lambda rows, real=likelihood._shared: found.append(real(rows)) or found[-1]
+    )
     together = continuation_nll(loaded, rows)
     assert sorted(found) == [0, 24, 29]  # the token before the first continuation stays with its row
     np.testing.assert_allclose(together, continuation_nll(loaded, rows, batch_tokens=1), rtol=1e-5)
@@ -175,7 +179,7 @@ def rows_of(count, width=20):
 @pytest.fixture
 def counted(monkeypatch):
     """The rows that the model was really asked for, batch by batch; set `stop` to interrupt before a batch."""
-    asked, real = [], nll._batch
+    asked, real = [], likelihood._batch
 
     def batch(loaded, rows):
         if counter["stop"] == len(asked):
@@ -184,7 +188,7 @@ def counted(monkeypatch):
         return real(loaded, rows)
 
     counter = {"asked": asked, "stop": None}
-    monkeypatch.setattr(nll, "_batch", batch)
+    monkeypatch.setattr(likelihood, "_batch", batch)
     return counter
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import numpy as np
@@ -12,23 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedkit.analysis.texts import texts
-from fedkit.analysis.verbs import (
-    OTHER,
-    Pair,
-    accuracy,
-    extractor,
-    gold,
-    pairs,
-    root_verbs,
-    top_verbs,
-    verb_counts,
-    verb_nouns,
-    verb_shares,
-)
-from fedkit.analysis.verbs.cache import PairCache
+from fedkit.analysis.client_texts import texts
+from fedkit.analysis.verbs.counts import OTHER, top_verbs, verb_counts, verb_nouns, verb_shares
+from fedkit.analysis.verbs.extractors import accuracy, extractor, gold, pairs, root_verbs
 from fedkit.analysis.verbs.offline import extract
-from fedkit.analysis.verbs.tokens import first_sentence
+from fedkit.analysis.verbs.tokens import Pair, first_sentence
 from fedkit.common.errors import FedkitError
 from fedkit.data.federated import FederatedDataset
 
@@ -242,13 +229,12 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert rest.asked == list("efg")
 
 
-def test_a_damaged_cache_file_is_made_anew(tmp_path):
+def test_a_damaged_cache_is_named(tmp_path):
     pairs(["x"], Counting(), cache=tmp_path)
-    (file,) = PairCache(tmp_path, "counting").folder.glob("*.json")
-    for broken in ("{", "[1]", json.dumps({"k": [1, 2, 3]})):
-        file.write_text(broken)
-        tool = Counting()
-        assert pairs(["x"], tool, cache=tmp_path) == [("x", None)] and tool.asked == ["x"]
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(b"not a database" * 100)
+    with pytest.raises(FedkitError, match=f"{file.name}: no usable cache"):
+        pairs(["x"], Counting(), cache=tmp_path)
 
 
 def test_unknown_extractors_are_named():

@@ -9,29 +9,18 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import mutual_info_score, silhouette_score
 
-from fedkit.analysis.diversity import (
-    between_share,
+from fedkit.analysis.chance import against, permutation_test, quantity_test
+from fedkit.analysis.measures import (
     entropy,
     gini,
     js_divergence,
     label_divergence,
     pairwise_js_divergence,
-    separation,
     silhouette,
+    size_gini,
     variance_between,
 )
-from fedkit.analysis.permutation import against, permutation_test, quantity_test
-from fedkit.analysis.views import (
-    COLUMNS,
-    collect,
-    heterogeneity_table,
-    label_view,
-    number_view,
-    quantity_view,
-    read_views,
-    vector_view,
-    write_views,
-)
+from fedkit.analysis.views import COLUMNS, collect, heterogeneity_table, quantity_view, read_views, view, write_views
 from fedkit.common.errors import FedkitError
 from fedkit.data.federated import FederatedDataset
 
@@ -90,20 +79,20 @@ def test_divergence_of_labels_is_mutual_information_and_that_of_shares(rng):
     assert label_divergence([("ask", None)] * 500)(owner) == 0.0
 
 
-def test_between_share_is_that_of_the_analysis_of_variance(rng):
+def test_variance_between_is_that_of_the_analysis_of_variance(rng):
     owner = np.sort(rng.integers(0, 6, 80))
     x = rng.normal(size=80) + owner / 3
-    k, n, eta = 6, 80, between_share(x, owner)
+    k, n, eta = 6, 80, variance_between(x)(owner)
     f = stats.f_oneway(*(x[owner == i] for i in range(k))).statistic
     assert f == pytest.approx((eta / (k - 1)) / ((1 - eta) / (n - k)))
 
 
-def test_between_share_by_hand():
+def test_variance_between_by_hand():
     # Means 1 and 3 about 2: SS_between 4, SS_total 4 + 4 x 1/4 = 5.
-    assert between_share([0.5, 1.5, 2.5, 3.5], ["a", "a", "b", "b"]) == pytest.approx(0.8)
-    assert between_share([1, 1, 5, 5], [0, 0, 1, 1]) == pytest.approx(1.0)
-    assert between_share([1, 2, 1, 2], [0, 0, 1, 1]) == pytest.approx(0.0)
-    assert between_share([4, 4, 4, 4], [0, 0, 1, 1]) == 0.0
+    assert variance_between([0.5, 1.5, 2.5, 3.5])([0, 0, 1, 1]) == pytest.approx(0.8)
+    assert variance_between([1, 1, 5, 5])([0, 0, 1, 1]) == pytest.approx(1.0)
+    assert variance_between([1, 2, 1, 2])([0, 0, 1, 1]) == pytest.approx(0.0)
+    assert variance_between([4, 4, 4, 4])([0, 0, 1, 1]) == 0.0
 
 
 def test_permuted_owners_expect_the_known_bias(rng):
@@ -117,10 +106,11 @@ def test_permuted_owners_expect_the_known_bias(rng):
 def test_silhouette_is_sklearns_and_its_distances_are_made_once(rng):
     x = rng.normal(size=(60, 5))
     owner = rng.integers(0, 4, 60)
-    assert silhouette(x, owner) == pytest.approx(silhouette_score(x, owner, metric="cosine"))
-    assert silhouette(x, owner, metric="euclidean") == pytest.approx(silhouette_score(x, owner))
+    score = silhouette(x)
+    assert score(owner) == pytest.approx(silhouette_score(x, owner, metric="cosine"))
+    assert silhouette(x, metric="euclidean")(owner) == pytest.approx(silhouette_score(x, owner))
     shuffled = rng.permutation(owner)
-    assert separation(x)(shuffled) == pytest.approx(silhouette_score(x, shuffled, metric="cosine"))
+    assert score(shuffled) == pytest.approx(silhouette_score(x, shuffled, metric="cosine"))
 
 
 def test_gini_by_hand_and_by_its_definition(rng):
@@ -177,27 +167,31 @@ def test_views_are_rows_and_count_what_is_left_out(rng):
     data = federation([3, 4, 5])
     labels = ["a", None, "b"] * 4
     values = np.where(np.arange(12) == 11, np.nan, rng.normal(size=12))
+    vectors = rng.normal(size=(12, 3))
     views = [
-        label_view(data, "root verb", labels, owners([3, 4, 5]), permutations=19),
-        number_view(data, "IFD", values, owners([3, 4, 5]), permutations=19),
-        vector_view(data, "embedding", rng.normal(size=(12, 3)), owners([3, 4, 5]), per_client=3, permutations=19),
+        view(data, "root verb", labels, owners([3, 4, 5]), by="divergence", permutations=19),
+        view(data, "IFD", values, owners([3, 4, 5]), by="variance", permutations=19),
+        view(data, "embedding", vectors, owners([3, 4, 5]), by="silhouette", per_client=3, permutations=19),
+        view(data, "embedding", vectors, owners([3, 4, 5]), by="variance", permutations=19),
         quantity_view(data, permutations=19),
     ]
     table = heterogeneity_table(views)
     assert tuple(table.columns) == COLUMNS
-    assert table["records"].tolist() == [8, 11, 9, 12] and table["left_out"].tolist() == [4, 1, 3, 0]
+    assert table["records"].tolist() == [8, 11, 9, 12, 12] and table["left_out"].tolist() == [4, 1, 3, 0, 0]
     assert (table["clients"] == 3).all() and (table["permutations"] == 19).all()
     kept = [label for label in labels if label is not None]
     mine = owners([3, 4, 5])[[label is not None for label in labels]]
     assert table["value"][0] == pytest.approx(label_divergence(kept)(mine))
-    assert table["value"][1] == pytest.approx(between_share(values[:11], owners([3, 4, 4])))
-    assert table["value"][3] == pytest.approx(gini([3, 4, 5]))
+    assert table["value"][1] == pytest.approx(variance_between(values[:11])(owners([3, 4, 4])))
+    assert table["value"][3] == pytest.approx(variance_between(vectors)(owners([3, 4, 5])))
+    assert table["value"][4] == pytest.approx(gini([3, 4, 5])) == size_gini(owners([3, 4, 5]))
 
 
 def test_vectors_are_drawn_from_clients_with_two_records_within_the_bound(rng):
     sizes = [1] * 30 + [2] * 20 + [50] * 10
-    view = vector_view(federation(sizes), "embedding", rng.normal(size=(570, 4)), owners(sizes), records=60)
-    assert view.records <= 60 and 2 <= view.clients < 30 and view.left_out == 570 - view.records
+    vectors = rng.normal(size=(570, 4))
+    drawn = view(federation(sizes), "embedding", vectors, owners(sizes), by="silhouette", records=60)
+    assert drawn.records <= 60 and 2 <= drawn.clients < 30 and drawn.left_out == 570 - drawn.records
 
 
 def test_kept_views_are_those_of_the_very_dataset(tmp_path):
@@ -227,14 +221,18 @@ def test_a_broken_view_is_named(tmp_path):
         (lambda: js_divergence([[0.5, 0.4]]), "sum to 1"),
         (lambda: js_divergence([[1.0], [1.0]], [1, 2, 3]), "for 2 clients"),
         (lambda: pairwise_js_divergence([[1.0]]), "two clients"),
-        (lambda: between_share([1.0, np.nan], [0, 1]), "one finite number"),
-        (lambda: between_share([1.0, 2.0], [0, 1, 1]), "3 owners"),
-        (lambda: silhouette(np.eye(3), [0, 0, 0]), "two clients"),
+        (lambda: variance_between([1.0, np.nan])([0, 1]), "one finite number"),
+        (lambda: variance_between([1.0, 2.0])([0, 1, 1]), "3 owners"),
+        (lambda: silhouette(np.eye(3))([0, 0, 0]), "two clients"),
         (lambda: gini([]), "Gini"),
         (lambda: gini([-1, 2]), "Gini"),
         (lambda: quantity_test([1, 2], permutations=0), "at least 1"),
-        (lambda: label_view(federation([2]), "verb", [None, None], [0, 0]), "view verb: no record has a value"),
-        (lambda: number_view(federation([2]), "IFD", [1.0, 2.0], [0]), "view IFD: 2 values have 1 owners"),
+        (lambda: view(federation([2]), "IFD", [1.0, 2.0], [0, 0], by="mean"), "unknown measure 'mean'"),
+        (
+            lambda: view(federation([2]), "verb", [None, None], [0, 0], by="divergence"),
+            "view verb: no record has a value",
+        ),
+        (lambda: view(federation([2]), "IFD", [1.0, 2.0], [0], by="variance"), "view IFD: 2 values have 1 owners"),
     ],
 )
 def test_mistakes_are_sentences(call, message):
@@ -245,6 +243,6 @@ def test_mistakes_are_sentences(call, message):
 def test_vectors_share_their_variance_as_their_dimensions_do(rng):
     """SS_between and SS_total add over dimensions, so the share is the total-weighted mean of the columns' shares."""
     x, owner = rng.normal(size=(60, 3)) * [1.0, 2.0, 0.5], rng.integers(0, 5, size=60)
-    shares = np.array([between_share(column, owner) for column in x.T])
+    shares = np.array([variance_between(column)(owner) for column in x.T])
     totals = ((x - x.mean(axis=0)) ** 2).sum(axis=0)
-    assert between_share(x, owner) == pytest.approx(float(shares @ totals / totals.sum()))
+    assert variance_between(x)(owner) == pytest.approx(float(shares @ totals / totals.sum()))

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedkit.analysis.figures import axes
-from fedkit.analysis.figures import overview as figures_overview
-from fedkit.analysis.figures.overview import crowds, histogram, knob, knob_curve
+from fedkit.analysis.figures import heterogeneity
+from fedkit.analysis.figures.clients import crowds, histogram
+from fedkit.analysis.figures.heterogeneity import slider, split_curve
+from fedkit.analysis.figures.style import axes, dots
 
 matplotlib.use("Agg")
 
@@ -42,7 +43,7 @@ def test_the_curve_is_the_mean_of_its_draws_and_natural_stands_apart(ax):
     curve = pd.DataFrame(
         {"split": ["iid", "iid", "1", "1", "natural"], "draw": [0, 1, 0, 1, 0], "value": [0.0, 0.2, 0.3, 0.5, 0.9]}
     )
-    knob_curve(ax, curve, title="t", colour="C0")
+    split_curve(ax, curve, title="t", colour="C0")
     means = next(line for line in ax.lines if line.get_marker() == "o")
     assert means.get_ydata().tolist() == pytest.approx([0.1, 0.4])
     assert next(line for line in ax.lines if line.get_marker() == "s").get_ydata().tolist() == [0.9]
@@ -51,18 +52,25 @@ def test_the_curve_is_the_mean_of_its_draws_and_natural_stands_apart(ax):
 
 def test_without_a_reader_the_still_stops_are_shown():
     shown = []
-    knob(shown.append, [("iid", "iid"), ("1", 1.0), ("natural", "natural")], still=["iid", 1.0])
+    slider(shown.append, [("iid", "iid"), ("1", 1.0), ("natural", "natural")], still=["iid", 1.0])
     assert shown == ["iid", 1.0]
 
 
 def test_with_a_reader_there_is_a_slider_that_starts_at_the_last_stop(monkeypatch):
     pytest.importorskip("ipywidgets")
-    monkeypatch.setattr(figures_overview, "live", lambda: True)
+    monkeypatch.setattr(heterogeneity, "live", lambda: True)
     shown = []
-    knob(shown.append, [("iid", "iid"), ("1", 1.0)], still=["iid"])
+    slider(shown.append, [("iid", "iid"), ("1", 1.0)], still=["iid"])
     assert shown == [1.0]
 
 
 def test_reproduce_is_no_reader(monkeypatch):
-    monkeypatch.setenv(figures_overview.HEADLESS, "1")
-    assert not figures_overview.live()
+    monkeypatch.setenv(heterogeneity.HEADLESS, "1")
+    assert not heterogeneity.live()
+
+
+def test_dots_mark_the_value_that_they_are_compared_with(ax):
+    frame = pd.DataFrame({"value": [0.5, 0.7], "low": [0.4, np.nan], "high": [0.6, np.nan]}, index=["a", "b"])
+    dots(ax, frame, x="share", at=0.55)
+    assert [text.get_text() for text in ax.texts] == ["0.50", "0.70"]
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"] == [0.55]
