@@ -13,29 +13,27 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common.errors import FedkitError, unknown
+from .common.errors import FedkitError
+from .common.files import project_root
+from .data.datasets.registry import get_dataset, questions_of
 from .data.federated import FederatedDataset
-from .data.place import Place
+from .data.place import Located, Place
 from .profiles import Profile, get_profile
 
 if TYPE_CHECKING:
     from .data.datasets.built import Built
-    from .data.datasets.questions import Question, QuestionSet
-    from .data.place import Located
+    from .data.datasets.questions import Question
     from .evaluation.benchmarks.rows import Row
     from .evaluation.benchmarks.suites import Suite
     from .evaluation.exam import Exam, Limit
     from .evaluation.handles import Handle
     from .evaluation.judges.choice import JudgeChoice
-    from .evaluation.judges.client import OpenAIJudge
     from .evaluation.judges.judge import Judge
     from .evaluation.specs import EvalSpec
     from .privacy.base import Mechanism
     from .report.trials import Comparison, Variant
     from .training.models import Loaded, State
     from .training.runs import Run, RunConfig
-
-SHORT = 1500  # optimizer steps up to which a batch of runs is not worth starting worker processes for
 
 
 class Session:
@@ -56,8 +54,6 @@ class Session:
     ) -> None:
         self.profile: Profile = get_profile(profile)
         self.seeds: tuple[int, ...] = tuple(seeds) if seeds else self.profile.seeds
-        self.data_dir = Path(data_dir).expanduser().resolve() if data_dir else None
-        self.offline = offline
         self.judge = judge
         self.folder = Path(results_dir) if results_dir else project_root() / "results" / profile
         try:
@@ -67,7 +63,8 @@ class Session:
             raise FedkitError(
                 f"{self.folder}: the results folder cannot be written ({error.strerror}); give another results_dir"
             ) from error
-        self.place = Place(self.data_dir, offline, self.profile.embedded)
+        data = Path(data_dir).expanduser().resolve() if data_dir else None
+        self.place = Place(data, offline, self.profile.embedded)
         self._built: dict[tuple[Any, ...], Built] = {}
 
     def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:
@@ -79,8 +76,6 @@ class Session:
         that none is trained on. `FedkitError` for an unknown dataset, partition or parameter, for any fault of the
         source, and where fewer clients are left than a round of the profile samples.
         """
-        from .data.datasets.registry import get_dataset
-
         dataset, spec = get_dataset(name), self.profile.dataset(name)
         if dataset.questions and spec.test_questions and "excluded" not in params:
             params["excluded"] = tuple(question.instruction for question in self.questions(name))
@@ -102,32 +97,18 @@ class Session:
         measured by the real questions of the data folder. `FedkitError` for a dataset without Ref questions.
         """
         at_home = answered and self.build(name).located.kind == "embedded"
-        own = self._question_set(name)
+        own = questions_of(name)
         minimum = min(self.profile.dataset(dataset).minimum for dataset in own.datasets)
-        wanted = self.profile.dataset(name).test_questions
-        return own.read(
-            replace(self.place, data_dir=None) if at_home else self.place, wanted, minimum, answered=answered
-        )
+        place = replace(self.place, data_dir=None) if at_home else self.place
+        return own.read(place, self.profile.dataset(name).test_questions, minimum, answered=answered)
 
     def question_source(self, name: str) -> Located:
         """Where a dataset's Ref questions come from; `describe()` says it in a sentence."""
-        return self._question_set(name).locate(self.place)
-
-    def _question_set(self, name: str) -> QuestionSet:
-        from .data.datasets.registry import DATASETS, get_dataset
-
-        own = get_dataset(name).questions
-        if own is None:
-            raise unknown("dataset with Ref questions", name, [n for n, d in DATASETS.items() if d.questions])
-        return own
+        return questions_of(name).locate(self.place)
 
     def test_records(self, name: str) -> tuple[Located, list[dict[str, Any]]]:
         """Where a dataset's test records come from, and they, in the columns of the training set (no Ref questions)."""
-        from .data.datasets.registry import get_dataset
-
         return get_dataset(name).test_records(self.place)
-
-    test_records.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test
 
     def plan(
         self,
@@ -215,25 +196,11 @@ class Session:
         suite: None trains only; else `evaluate` gives the rows at once afterwards. `jobs` defaults to FEDKIT_JOBS,
         else the number of processors; a GPU profile runs one at a time.
         """
-        from .common.console import progress
-        from .evaluation.exam import train_and_sit, work_left
+        from .evaluation.exam import run_all
 
-        jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
         exam = None if suite is None else self._exam(suite, dataset.name)
-        left = [work_left(exam, config, self.folder) for config in configs]
-        for name in exam.suite.benchmarks if exam and any(left) else ():
-            if name in self.judges:
-                self.judges[name].check()  # a missing key is told before anything is trained
-        work = functools.partial(
-            train_and_sit, folder=self.folder, data=self.saved(dataset), exam=exam, judge=self.judge
-        )
-        bar = functools.partial(progress, total=len(configs), desc="runs", unit="run")
-        if jobs == 1 or sum(left) <= SHORT:
-            return [work(c) for c in bar(iterable=configs)]
-        from joblib import Parallel, delayed
-
-        pool = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
-        return list(bar(iterable=pool(delayed(work)(c) for c in configs)))
+        jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
+        return run_all(configs, self.saved(dataset), self.folder, exam, self.judge, jobs)
 
     def evaluate(
         self,
@@ -244,6 +211,7 @@ class Session:
         limit: Limit = None,
         evaluation: EvalSpec | None = None,
         template: str | None = None,
+        answered: bool = False,
         seed: int = 0,
         progress: bool = False,
     ) -> Row:
@@ -251,40 +219,34 @@ class Session:
 
         model: a run; a dataset's name, for its untrained base with the profile's model, LoRA and template for it; or a
         loaded model as it is. judge: rates open answers, all of them or by the benchmark's name; None is the session's,
-        or else the offline `ReferenceJudge`. limit: at most so many items of each benchmark, or by name, spread over
-        categories or drawn by chance. evaluation and template: in place of the profile's and the model's. seed: of
-        sampled answers. Answers and ratings are kept; see `fedkit.evaluation.exam`. `FedkitError` for an unknown suite
-        or benchmark, a source that is not at hand, a judge without a key or one that cannot be reached.
+        or else the offline one. limit: at most so many items of each benchmark, or by name, spread over categories or
+        drawn by chance. evaluation, template: in place of the profile's and the model's. answered: Ref's questions with
+        a reference answer (see `questions`). seed: of sampled answers. Answers and ratings are kept; see
+        `fedkit.evaluation.exam`. `FedkitError` for an unknown suite or benchmark, a source that is not at hand, a judge
+        without a key or one that cannot be reached.
         """
         from .evaluation.exam import judges_of, sit
         from .evaluation.handles import Handle
         from .training.models import Loaded
 
-        handle = model if isinstance(model, Loaded) else self.loaded(model)
-        own = handle.dataset if isinstance(handle, Handle) else ""
-        exam = self._exam(suite, own, limit, evaluation=evaluation, seed=seed, progress=progress)
-        judges = judges_of(exam.suite, judge or self.judges, exam.folder)
-        known = (
-            handle.template if isinstance(handle, Handle) else self.profile.dataset(exam.suite.dataset).train.template
-        )
-        return sit(exam, handle, template or known, judges)
+        loaded = model if isinstance(model, Loaded) else self.loaded(model)
+        own = loaded.dataset if isinstance(loaded, Handle) else ""
+        exam = self._exam(suite, own, limit, answered, evaluation or self.profile.evaluation, seed, progress)
+        if template is None and not isinstance(loaded, Handle):
+            template = self.profile.dataset(exam.suite.dataset).train.template
+        return sit(exam, loaded, template, judges_of(exam.suite, judge or self.judges, exam.folder))
 
     def _exam(
-        self,
-        suite: str | Suite | None,
-        dataset: str,
-        limit: Limit = None,
-        evaluation: EvalSpec | None = None,
-        **rest: Any,
+        self, suite: str | Suite | None, dataset: str, limit: Limit = None, answered: bool = False, *rest: Any
     ) -> Exam:
-        from .evaluation.benchmarks.suites import get_suite
+        from .evaluation.benchmarks.base import Pool
         from .evaluation.exam import set_exam
 
         def questions(name: str) -> list[dict[str, Any]]:
-            return [asdict(question) for question in self.questions(name)]
+            return [asdict(question) for question in self.questions(name, answered=answered)]
 
-        rest |= {"folder": self.folder / "evaluations", "evaluation": evaluation or self.profile.evaluation}
-        return set_exam(get_suite(suite, dataset), dataset, self.place, questions, limit, **rest)
+        rest = (self.folder / "evaluations", *(rest or (self.profile.evaluation,)))
+        return set_exam(suite, dataset, Pool(self.place, None, questions), limit, *rest)
 
     def saved(self, dataset: FederatedDataset) -> Path:
         """Where the dataset lies for other processes to map: saved at the first call."""
@@ -294,7 +256,7 @@ class Session:
         return place
 
     @functools.cached_property
-    def judges(self) -> dict[str, OpenAIJudge]:
+    def judges(self) -> Mapping[str, Judge]:
         """The session's judges by benchmark, their replies kept under `evaluations/`; empty for the offline judge."""
         from .evaluation.cache import REPLIES
 
@@ -306,25 +268,9 @@ class Session:
         adapter: carried in place of that; `FedkitError` where it is of another shape. A handle knows its LoRA and its
         template, and handles do not disturb each other (`fedkit.evaluation.handles.Handle`).
         """
-        from .data.datasets.registry import get_dataset
-        from .evaluation.handles import Handle, handle_of
-        from .training.runs import Run
+        from .evaluation.handles import handle_for
 
-        if isinstance(model, Run):
-            handle = handle_of(model)
-        elif model is None:
-            handle = Handle(self.profile.model)
-        elif isinstance(model, str):
-            train = self.profile.dataset(get_dataset(model).name).train
-            handle = Handle(self.profile.model_of(model), template=train.template, dataset=model)
-        else:
-            raise FedkitError(
-                f"a {type(model).__name__} is no model; give a run or a dataset's name, and an adapter as adapter=..."
-            )
-        if adapter is not None:
-            handle = Handle(handle.spec, adapter, template=handle.template, dataset=handle.dataset)
-            _ = handle.model  # an adapter that does not fit is told here
-        return handle
+        return handle_for(self.profile, model, adapter)
 
     @functools.cached_property
     def tokenizer(self) -> Any:
@@ -355,9 +301,3 @@ class Session:
         from .report.tables import save_figure
 
         save_figure(figure, self.folder / "figures", name)
-
-
-def project_root() -> Path:
-    """The checkout that a notebook or shell stands in: the nearest folder above with `reproduce.py`, else here."""
-    here = Path.cwd()
-    return next((p for p in (here, *here.parents) if (p / "reproduce.py").is_file()), here)

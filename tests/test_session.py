@@ -11,8 +11,9 @@ from core_tools import make_federation, same, without_time
 
 from fedkit.algorithms.fedprox import FedProx
 from fedkit.common.errors import FedkitError
+from fedkit.common.files import project_root
 from fedkit.profiles import PROFILES
-from fedkit.session import Session, project_root
+from fedkit.session import Session
 from fedkit.training import simulation
 from fedkit.training.models import adapter_state, base_fingerprint, set_adapter_state
 from fedkit.training.runs import training_code
@@ -129,7 +130,7 @@ def test_train_all_gives_what_train_gives(session, dataset, tmp_path, untrainabl
 
 def test_a_worker_process_gives_what_train_gives(session, dataset, tmp_path, monkeypatch, untrainable):
     """The adapter, and the row of its suite, which is then there."""
-    monkeypatch.setattr("fedkit.session.SHORT", 0)
+    monkeypatch.setattr("fedkit.evaluation.exam.SHORT", 0)
     monkeypatch.setattr(Session, "train", None)
     config = session.plan("fedavg", dataset)
     (run,) = session.train_all([config], dataset, suite="ref", jobs=2)

@@ -103,3 +103,9 @@ def _clear(target: Path) -> Iterator[None]:
         raise FedkitError(
             f"cannot write {target} ({why}); choose another output folder, or mend its rights or free space"
         ) from error
+
+
+def project_root() -> Path:
+    """The checkout that a notebook or shell stands in: the nearest folder above with `reproduce.py`, else here."""
+    here = Path.cwd()
+    return next((p for p in (here, *here.parents) if (p / "reproduce.py").is_file()), here)

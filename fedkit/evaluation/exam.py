@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +18,23 @@ from ..common.code import code_hash
 from ..common.errors import FedkitError, unknown
 from ..training.models import Loaded, State, adapter_state, base_fingerprint
 from ..training.runs import Run
+from ..training.specs import TrainSpec
 from . import cache as kept
 from .benchmarks.base import NO_JUDGE, Benchmark, Item, Pool, Score, Subject
 from .benchmarks.registry import BENCHMARKS, module_of
 from .benchmarks.rows import Row
-from .benchmarks.suites import Suite
+from .benchmarks.suites import Suite, get_suite
 from .handles import Handle, handle_of
 from .judges.judge import Judge, ReferenceJudge
 from .judges.report import JudgeReport
 from .specs import EvalSpec
 
 if TYPE_CHECKING:
-    from ..data.place import Place
     from ..training.runs import RunConfig
     from .judges.choice import JudgeChoice
 
 Limit = int | Mapping[str, int] | None
+SHORT = 1500  # optimizer steps and answers up to which runs are not worth starting worker processes for
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,24 @@ class Exam:
     progress: bool = False
 
 
-def set_exam(suite: Suite, dataset: str, place: Place, questions: Any, limit: Limit, **rest: Any) -> Exam:
-    """The exam of a suite: its items, at most `limit` of each benchmark (or by its name).
+def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, *rest: Any) -> Exam:
+    """The exam of a suite: its items from a pool, at most `limit` of each benchmark (or by its name).
 
-    dataset: whose Ref questions are asked, where the suite names none. `questions(dataset)` gives them. `rest`: the
-    other fields of `Exam`. `FedkitError` for an unknown benchmark or a source that is not at hand.
+    suite: a name, one's own, or None for that of the dataset. dataset: whose Ref questions are asked, where the suite
+    names none. `rest`: the other fields of `Exam`, in order.
+    `FedkitError` for an unknown benchmark or a source that is not at hand.
     """
-    items: dict[str, list[Item]] = {}
+    suite, items = get_suite(suite, dataset), dict[str, list[Item]]()
     for name in suite.benchmarks:
         if name not in BENCHMARKS:
             raise unknown(f"benchmark of suite {suite.name}", name, BENCHMARKS)
         most = limit.get(name) if isinstance(limit, Mapping) else limit
         if most is not None and most < 1:
             raise FedkitError(f"limit is {most} for {name}; give at least 1, or None for all items")
-        items[name] = BENCHMARKS[name].items(Pool(place, most, questions), suite.dataset or dataset)
+        items[name] = BENCHMARKS[name].items(replace(pool, limit=most), suite.dataset or dataset)
         if not items[name]:
             raise FedkitError(f"{BENCHMARKS[name].title} has no items; fetch its files anew or raise the limit")
-    return Exam(suite, items, **rest)
+    return Exam(suite, items, *rest)
 
 
 def judges_of(suite: Suite, given: Judge | Mapping[str, Judge] | None, folder: Path) -> dict[str, Judge]:
@@ -97,14 +99,15 @@ def kept_at(exam: Exam, loaded: Loaded, template: str) -> dict[str, Path]:
     }
 
 
-def sit(exam: Exam, loaded: Loaded, template: str, judges: Mapping[str, Judge]) -> Row:
-    """Put a model, as it is, through an exam.
+def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, Judge]) -> Row:
+    """Put a model, as it is, through an exam. template: None is that of a handle.
 
     What the judge left unrated is counted in the row and scores nothing; so are all items of a benchmark that cannot
     be run on this machine. Answers are kept every 64 items, an API judge's replies one by one, so that the same call
     goes on after a stop. `FedkitError` for a judge without a key (told before anything is generated) or one that
     cannot be reached.
     """
+    template = template or (loaded.template if isinstance(loaded, Handle) else TrainSpec.template)
     subject = Subject(loaded, template, exam.evaluation, exam.seed, exam.progress)
     paths = kept_at(exam, loaded, template)
     cached = tuple(name for name, path in paths.items() if kept.read(path) is not None)
@@ -132,9 +135,27 @@ def sit(exam: Exam, loaded: Loaded, template: str, judges: Mapping[str, Judge]) 
     return Row(exam.suite, ", ".join(names) or NO_JUDGE, parts, exam.items, answers, cached, reports)
 
 
-def train_and_sit(
-    config: RunConfig, *, folder: Path, data: Path, exam: Exam | None, judge: JudgeChoice | None, show: bool = False
-) -> Run:
+def run_all(
+    configs: Sequence[RunConfig], data: Path, folder: Path, exam: Exam | None, judge: JudgeChoice | None, jobs: int
+) -> list[Run]:
+    """`train_and_sit` of several configurations, side by side in `jobs` processes where there is enough to do."""
+    from ..common.console import progress
+
+    work = partial(train_and_sit, data=data, folder=folder, exam=exam, judge=judge)
+    bar = partial(progress, total=len(configs), desc="runs", unit="run")
+    left = sum(work_left(exam, config, folder) for config in configs)
+    if exam and judge and left:  # a missing key is told before anything is trained
+        for one in judges_of(exam.suite, judge.judges(exam.folder / kept.REPLIES), exam.folder).values():
+            one.check()
+    if jobs == 1 or left <= SHORT:
+        return [work(config) for config in bar(iterable=configs)]
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
+    return list(bar(iterable=pool(delayed(work)(config) for config in configs)))
+
+
+def train_and_sit(config: RunConfig, *, folder: Path, data: Path, exam: Exam | None, judge: JudgeChoice | None) -> Run:
     """Train a run, or take it from `folder/runs`, on the dataset saved at `data`; then put it through the exam.
 
     In whatever process: it gets plain data alone and makes its judges anew.
@@ -142,7 +163,7 @@ def train_and_sit(
     from ..data.federated import FederatedDataset
     from ..training.simulation import run
 
-    done = run(config, FederatedDataset.load(data), folder / "runs", loaded=Handle(config.model), progress=show)
+    done = run(config, FederatedDataset.load(data), folder / "runs", loaded=Handle(config.model), progress=False)
     if exam is not None:
         judges = judges_of(exam.suite, judge.judges(exam.folder / kept.REPLIES) if judge else None, exam.folder)
         sit(exam, handle_of(done), config.train.template, judges)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..common.errors import FedkitError
+from ..data.datasets.registry import get_dataset
 from ..training.models import Loaded, State, adapter_state, initial_state, load_model, set_adapter_state
 from ..training.runs import Run
 from ..training.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from ..profiles.specs import Profile
 
 
 class Shared:
@@ -78,3 +83,22 @@ class Handle(Loaded):
 def handle_of(run: Run) -> Handle:
     """The model of a run with its final adapter."""
     return Handle(run.config.model, run.adapter, template=run.config.train.template, dataset=run.config.dataset)
+
+
+def handle_for(profile: Profile, model: Run | str | None, adapter: State | None = None) -> Handle:
+    """The model of a run, or a profile's for a dataset's name (None: for any), untrained; see `Session.loaded`."""
+    if isinstance(model, Run):
+        handle = handle_of(model)
+    elif model is None:
+        handle = Handle(profile.model)
+    elif isinstance(model, str):
+        spec = profile.dataset(get_dataset(model).name)
+        handle = Handle(spec.model or profile.model, template=spec.train.template, dataset=model)
+    else:
+        raise FedkitError(
+            f"a {type(model).__name__} is no model; give a run or a dataset's name, and an adapter as adapter=..."
+        )
+    if adapter is not None:
+        handle = Handle(handle.spec, adapter, template=handle.template, dataset=handle.dataset)
+        _ = handle.model  # an adapter that does not fit is told here
+    return handle

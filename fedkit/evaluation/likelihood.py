@@ -153,8 +153,8 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
     """The values of one batch, padded at the right: float64 (B,)."""
     import torch
 
-    from ..training.losses import logits_at
     from ..training.encoding import IGNORED
+    from ..training.losses import logits_at
 
     width, shared = max(len(ids) for ids, _ in rows), _shared(rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)  # (B, T); what stands in the padding is never seen

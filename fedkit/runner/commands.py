@@ -15,11 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..common.errors import FedkitError, unknown
-from ..common.files import write_text
+from ..common.files import project_root, write_text
 from ..data.datasets.registry import DATASETS
 from ..data.export import FORMATS, export, export_parquet
 from ..data.sources import RawSource
-from ..session import Session, project_root
+from ..session import Session
 
 Command = Callable[[Sequence[str]], int]
 

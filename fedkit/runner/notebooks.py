@@ -143,7 +143,7 @@ def needed(notebooks: Mapping[str, Notebook], chosen: Sequence[str]) -> list[str
 
 def notebook_map(folder: str | Path | None = None) -> list[dict[str, str]]:
     """A map: number, title, minutes in `mini`, datasets and algorithms of each notebook (solutions left out)."""
-    from ..session import project_root
+    from ..common.files import project_root
 
     home = Path(folder) if folder else project_root() / "notebooks"
     return [

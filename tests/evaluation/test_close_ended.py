@@ -199,7 +199,9 @@ def test_the_chosen_option_is_the_likeliest_as_training_encodes_it(subject, seen
     benchmark = BENCHMARKS["hhh"]
     items = benchmark.items(place(limit=9), "")
     answers = benchmark.answer(subject, items)
-    for item, answer, raw in zip(items, answers, seen, strict=True):
+    samples = {(raw["doc"]["question"], *raw["doc"]["options"]): raw for raw in seen}  # by subset, not in our order
+    for item, answer in zip(items, answers, strict=True):
+        raw = samples[item["question"], *item["options"]]
         values = [option_likelihood(subject.loaded, item["question"], option) for option in item["options"]]
         assert [pair[0] for pair in raw["filtered_resps"]] == pytest.approx(values, rel=1e-4)
         assert answer["said"] == values.index(max(values))

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from ...common.errors import unknown
 from ..sources import RawSource
 from .base import Dataset
+from .questions import QuestionSet
 
 FILES = (
     "fed_aya",
@@ -35,3 +36,12 @@ def get_dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise unknown("dataset", name, DATASETS)
     return DATASETS[name]
+
+
+def questions_of(name: str) -> QuestionSet:
+    """The Ref questions of a dataset; `FedkitError` names the datasets that have some."""
+    known = [one for one, dataset in DATASETS.items() if dataset.questions]
+    questions = get_dataset(name).questions
+    if questions is None:
+        raise unknown("dataset with Ref questions", name, known)
+    return questions
