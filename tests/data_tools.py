@@ -9,6 +9,7 @@ from typing import Any
 
 from fedkit.data.datasets.built import Built
 from fedkit.data.datasets.questions import Question
+from fedkit.data.datasets.registry import questions_of
 from fedkit.data.place import Located
 from fedkit.profiles import Profile
 from fedkit.session import Session
@@ -44,7 +45,7 @@ def questions(
 ) -> list[Question]:
     """The Ref questions; `answered` without a look at where the training records come from."""
     kit = session(profile, **where)
-    own = kit._question_set(name)
+    own = questions_of(name)
     minimum = min(profile.dataset(dataset).minimum for dataset in own.datasets)
     wanted = profile.dataset(name).test_questions if per_language is None else per_language
     return own.read(kit.place, wanted, minimum, answered=answered)

@@ -145,9 +145,8 @@ ALPACA = instruction_set(
     terms="CC BY-NC 4.0",
     description="Alpaca (Taori et al. 2023): 52,002 instructions answered by text-davinci-003",
     counts=paper(None, 52_002, _ALONE),
-    what="""
-52,002 instructions made by a model from 175 hand-written seeds (Self-Instruct), each with an answer by text-
-davinci-003. Some carry an `input`, which is joined to the instruction. For general instruction tuning.""",
+    what="""52,002 instructions made by a model from 175 hand-written seeds (Self-Instruct), each with an answer by
+text- davinci-003. Some carry an `input`, which is joined to the instruction. For general instruction tuning.""",
     licence="cc-by-nc-4.0",
     parts=_NONCOMMERCIAL,
     harms=_harms("text-davinci-003"),
@@ -170,15 +169,15 @@ MATHINSTRUCT = instruction_set(
     description="MathInstruct (Yue et al. 2023): some 262,000 problems of 13 sources, solved in words or as a program",
     counts=paper(None, 262_039, _ALONE),
     form={"once": "instruction"},
-    what="""
-Some 262,000 problems of mathematics from 13 sources, solved in words or by a short program. OpenFedLLM takes 5,000.""",
+    what="""Some 262,000 problems of mathematics from 13 sources, solved in words or by a short program. OpenFedLLM
+takes 5,000.""",
     licence="mit",
     parts=(
         Part("the collection", "MIT", "use, change and pass on with the notice"),
         Part("its 13 sources", "various", "terms of their own, listed on the dataset's page"),
     ),
-    harms="""
-Many solutions were written by GPT-4 and filtered by their result alone; a right result may follow from wrong steps.""",
+    harms="""Many solutions were written by GPT-4 and filtered by their result alone; a right result may follow from
+wrong steps.""",
     citation="""
 @misc{yue2023mammoth,
   title = {MAmmoTH: Building Math Generalist Models through Hybrid Instruction Tuning},
@@ -234,9 +233,8 @@ MEDICAL = instruction_set(
     parts=(Part("questions and answers", "Creative Commons, variant not stated", "ask before use"),),
     tasks=("question-answering", "text-generation"),
     clients=dealt("no printed number for it; the kit takes 20, as for the general set"),
-    harms="""
-Answers may be out of date or wrong, and were partly rewritten by a model. They are no medical advice, and a model
-tuned on them gives none.""",
+    harms="""Answers may be out of date or wrong, and were partly rewritten by a model. They are no medical advice, and
+a model tuned on them gives none.""",
     privacy="Made from teaching material; no patient's record is known to be among them.",
     citation="""
 @misc{han2023medalpaca,

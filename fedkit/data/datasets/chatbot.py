@@ -100,10 +100,9 @@ _SHARED: dict[str, Any] = dict(
 _WORDS: dict[str, Any] = dict(
     paper=BENCH,
     hub=ARENA.hub,
-    version="""
-The Hub's current revision, split `train` (33,000 votes of April to June 2023); no revision is pinned. FedLLM-Bench's
-own release is read too where the data folder holds it. A record without `turn` is read as an older form, and said
-so.""",
+    version="""The Hub's current revision, split `train` (33,000 votes of April to June 2023); no revision is pinned.
+FedLLM-Bench's own release is read too where the data folder holds it. A record without `turn` is read as an older form,
+and said so.""",
     licence="cc-by-nc-4.0",
     parts=(
         Part(
@@ -118,9 +117,8 @@ so.""",
         ),
         Part("FedLLM-Bench's choice of clients and test questions", "CC BY-NC 4.0", "as above; cite the paper"),
     ),
-    privacy="""
-`judge` is a pseudonym that ties together all votes of a visitor; most conversations with personal data were taken out
-upstream, not all. Do not try to identify anyone.""",
+    privacy="""`judge` is a pseudonym that ties together all votes of a visitor; most conversations with personal data
+were taken out upstream, not all. Do not try to identify anyone.""",
     citation="""
 @inproceedings{zheng2023judging,
   title = {Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena},
@@ -130,8 +128,7 @@ upstream, not all. Do not try to identify anyone.""",
 }"""
     + CITE_BENCH,
 )
-_HARMS = """
-Users asked for whatever they liked, so there are unsafe, rude and sexual requests, and answers that comply.
+_HARMS = """Users asked for whatever they liked, so there are unsafe, rude and sexual requests, and answers that comply.
 FedLLM-Bench keeps them, to study safety. Votes are those of one person on one pair, often on taste or length rather
 than on truth."""
 
@@ -151,15 +148,13 @@ FED_CHATBOT_IT = People(
     paper=paper(237, 6_166, "FedLLM-Bench Table 1"),
     story=Story(
         title="Fed-ChatbotIT",
-        what="""
-Questions that visitors of a public arena put to two nameless chatbots, each with the answer that its visitor
-preferred. For federated instruction tuning on single-turn chat.""",
+        what="""Questions that visitors of a public arena put to two nameless chatbots, each with the answer that its
+visitor preferred. For federated instruction tuning on single-turn chat.""",
         clients="A client is a visitor (`judge`) with at least 10 decided votes.",
-        dropped="""
-A vote is dropped for the first rule that it breaks: a field that is missing or of a wrong type, a tie (nothing was
-chosen), conversations that are no alternation of user and assistant or do not begin with the same question, a blank
-question or answer, a question that is one of the held-out test questions; then all votes of a visitor below the
-minimum. Of a conversation of several turns the first exchange is taken.""",
+        dropped="""A vote is dropped for the first rule that it breaks: a field that is missing or of a wrong type, a
+tie (nothing was chosen), conversations that are no alternation of user and assistant or do not begin with the same
+question, a blank question or answer, a question that is one of the held-out test questions; then all votes of a visitor
+below the minimum. Of a conversation of several turns the first exchange is taken.""",
         harms=_HARMS,
         **_WORDS,
     ),
@@ -182,15 +177,14 @@ FED_CHATBOT_PA = People(
     paper=paper(747, 9_508, "FedLLM-Bench Table 1"),
     story=Story(
         title="Fed-ChatbotPA",
-        what="""
-Preference pairs from a public arena of chatbots: a question, the answer that a visitor preferred and the one that
-lost. For federated preference alignment (DPO). Clients differ in taste: most prefer the longer answer, some do not.""",
+        what="""Preference pairs from a public arena of chatbots: a question, the answer that a visitor preferred and
+the one that lost. For federated preference alignment (DPO). Clients differ in taste: most prefer the longer answer,
+some do not.""",
         tasks=("text-generation", "reinforcement-learning"),
         clients="A client is a visitor (`judge`) with at least 5 decided votes.",
-        dropped="""
-The same rules as for Fed-ChatbotIT, with a smaller minimum: a vote is dropped for the first rule that it breaks (a
-missing or wrong field, a tie, conversations that do not fit together, a blank text, a held-out test question), then
-all votes of a visitor below the minimum.""",
+        dropped="""The same rules as for Fed-ChatbotIT, with a smaller minimum: a vote is dropped for the first rule
+that it breaks (a missing or wrong field, a tie, conversations that do not fit together, a blank text, a held-out test
+question), then all votes of a visitor below the minimum.""",
         harms=f"{_HARMS} An alignment to such votes aligns to the tastes of those who came.",
         **_WORDS,
     ),

@@ -92,14 +92,12 @@ DOMAINS = Domains(
     story=Story(
         title="OpenFedLLM's four domains",
         paper=f"{OPENFEDLLM}, section 4.4.",
-        what="""
-A federation in which each client is another field: general instructions (Alpaca), mathematics (MathInstruct), code
-(CodeAlpaca) and finance (FinGPT sentiment), 5,000 records each. The extreme of label skew; the column `domain` says
-which.""",
+        what="""A federation in which each client is another field: general instructions (Alpaca), mathematics
+(MathInstruct), code (CodeAlpaca) and finance (FinGPT sentiment), 5,000 records each. The extreme of label skew; the
+column `domain` says which.""",
         hub=ALPACA.story.hub,
-        version="""
-Four sources (see the cards of `alpaca`, `mathinstruct`, `code_alpaca` and `fingpt`), the Hub's current revisions; none
-is pinned.""",
+        version="""Four sources (see the cards of `alpaca`, `mathinstruct`, `code_alpaca` and `fingpt`), the Hub's
+current revisions; none is pinned.""",
         licence="other",
         parts=(
             Part("Alpaca", "CC BY-NC 4.0", "not for commercial use"),

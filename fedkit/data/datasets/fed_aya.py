@@ -190,15 +190,13 @@ FED_AYA = People(
     story=Story(
         title="Fed-Aya",
         paper=BENCH,
-        what="""
-Instructions and answers written or edited by volunteers in many languages; of the Aya Dataset's 65 languages, Fed-Aya
-takes eight: six with much data (English, Spanish, French, Russian, Portuguese, Simplified Chinese) and two with little
-(Standard Arabic, Telugu). Each record is one instruction with one answer. For federated instruction tuning across
-languages, and for questions of fairness between languages.""",
+        what="""Instructions and answers written or edited by volunteers in many languages; of the Aya Dataset's 65
+languages, Fed-Aya takes eight: six with much data (English, Spanish, French, Russian, Portuguese, Simplified Chinese)
+and two with little (Standard Arabic, Telugu). Each record is one instruction with one answer. For federated instruction
+tuning across languages, and for questions of fairness between languages.""",
         hub=AYA.hub,
-        version="""
-The Hub's current revision, configuration `default`, split `train`; no revision is pinned. FedLLM-Bench's own release
-(`Fed-Aya/*.json`, `{client: [records]}`) is read too where the data folder holds it.""",
+        version="""The Hub's current revision, configuration `default`, split `train`; no revision is pinned.
+FedLLM-Bench's own release (`Fed-Aya/*.json`, `{client: [records]}`) is read too where the data folder holds it.""",
         licence="apache-2.0",
         parts=(
             Part(
@@ -212,20 +210,16 @@ The Hub's current revision, configuration `default`, split `train`; no revision 
                 "as above; cite the paper",
             ),
         ),
-        clients="""
-A client is an annotator (`user_id`) with at least 100 records in the eight languages (`mini`: 20). Languages go by the
-field `language`, since Traditional and Simplified Chinese share a code.""",
-        dropped="""
-A record is dropped for the first rule that it breaks: a field that is missing or of a wrong type, another language, a
-blank instruction or answer, an instruction that is one of the held-out test questions; then all records of an
-annotator below the minimum.""",
-        harms="""
-Volunteers' texts may hold mistakes and the views of their writers; languages differ in number and in care of their
-annotators. Where few people wrote most of a language (one Arabic annotator of the real dataset holds 1,865 records), a
-result on that language is a result on those people.""",
-        privacy="""
-A `user_id` is a pseudonym, yet it ties together all that one person wrote, and manner and topics may betray who that
-is. Do not try to find out. In a real federation these records would not leave their writers.""",
+        clients="""A client is an annotator (`user_id`) with at least 100 records in the eight languages (`mini`: 20).
+Languages go by the field `language`, since Traditional and Simplified Chinese share a code.""",
+        dropped="""A record is dropped for the first rule that it breaks: a field that is missing or of a wrong type,
+another language, a blank instruction or answer, an instruction that is one of the held-out test questions; then all
+records of an annotator below the minimum.""",
+        harms="""Volunteers' texts may hold mistakes and the views of their writers; languages differ in number and in
+care of their annotators. Where few people wrote most of a language (one Arabic annotator of the real dataset holds
+1,865 records), a result on that language is a result on those people.""",
+        privacy="""A `user_id` is a pseudonym, yet it ties together all that one person wrote, and manner and topics may
+betray who that is. Do not try to find out. In a real federation these records would not leave their writers.""",
         citation="""
 @article{singh2024aya,
   title = {Aya Dataset: An Open-Access Collection for Multilingual Instruction Tuning},

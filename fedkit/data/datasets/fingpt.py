@@ -79,9 +79,8 @@ FINGPT = FinGPT(
     story=Story(
         title="FinGPT sentiment",
         paper=f"{OPENFEDLLM}, section 4.3 (financial sentiment).",
-        what="""
-76,772 financial headlines and posts, each with a request to choose its sentiment and the chosen word as answer.
-OpenFedLLM's finance federation: 10,000 of them.""",
+        what="""76,772 financial headlines and posts, each with a request to choose its sentiment and the chosen word as
+answer. OpenFedLLM's finance federation: 10,000 of them.""",
         hub=SOURCE.hub,
         licence="other",
         parts=(
@@ -90,8 +89,8 @@ OpenFedLLM's finance federation: 10,000 of them.""",
         ),
         tasks=("text-classification", "text-generation"),
         clients=dealt("50"),
-        harms="""
-Sentiments are those of a few annotators or of rules, and of their time. Nothing here is advice on money.""",
+        harms="""Sentiments are those of a few annotators or of rules, and of their time. Nothing here is advice on
+money.""",
         privacy="Posts were public and may name people and companies; authors' names are not part of the records.",
         citation="""
 @misc{yang2023fingpt,

@@ -53,9 +53,8 @@ GSM8K = Dealt(
         licence="mit",
         parts=(Part("problems and answers", "MIT", "use, change and pass on with the notice"),),
         clients=dealt("none of this set; the kit takes 20, as for OpenFedLLM's general set"),
-        harms="""
-Written by crowd workers and checked; a small share of answers is wrong. Names and sums of money reflect the United
-States.""",
+        harms="""Written by crowd workers and checked; a small share of answers is wrong. Names and sums of money
+reflect the United States.""",
         privacy="Invented people only.",
         citation="""
 @misc{cobbe2021training,

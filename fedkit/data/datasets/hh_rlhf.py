@@ -131,13 +131,11 @@ HH_RLHF = HhRlhf(
     story=Story(
         title="HH-RLHF",
         paper=f"{OPENFEDLLM}, section 4.6 (value alignment for harmlessness).",
-        what="""
-160,800 pairs of dialogues between a person and an assistant that differ in their last answer; a crowd worker chose the
-more helpful or the less harmful one. The instruction is all that comes before that answer.""",
+        what="""160,800 pairs of dialogues between a person and an assistant that differ in their last answer; a crowd
+worker chose the more helpful or the less harmful one. The instruction is all that comes before that answer.""",
         hub=PARTS["all"].hub,
-        version="""
-The Hub's current revision, split `train`; no revision is pinned. Where a data folder holds only the test split, that
-is read, and the output says so.""",
+        version="""The Hub's current revision, split `train`; no revision is pinned. Where a data folder holds only the
+test split, that is read, and the output says so.""",
         licence="mit",
         parts=(
             Part(
@@ -150,12 +148,10 @@ is read, and the output says so.""",
         clients=dealt("5"),
         dropped=f"{BROKEN}, dialogues that do not begin with a person or do not end with the assistant, pairs that"
         f" differ before their last answer. {LEFT_OVER}",
-        harms="""
-Made to study harm: there are requests for violence, crime and hatred, slurs, and answers that comply. Read it with
-care, print little of it, and never tune a model towards the rejected side.""",
-        privacy="""
-Crowd workers wrote both sides of their requests; they may have told of themselves. Do not try to find out who they
-are.""",
+        harms="""Made to study harm: there are requests for violence, crime and hatred, slurs, and answers that comply.
+Read it with care, print little of it, and never tune a model towards the rejected side.""",
+        privacy="""Crowd workers wrote both sides of their requests; they may have told of themselves. Do not try to
+find out who they are.""",
         citation="""
 @misc{bai2022training,
   title = {Training a Helpful and Harmless Assistant with Reinforcement Learning from Human Feedback},

@@ -24,9 +24,8 @@ Yanfeng and Chen, Siheng},
   year = {2024}
 }"""
 PINNED = "The Hub's current revision, split `train`; no revision is pinned."
-BROKEN = """
-A record is dropped for the first rule that it breaks: a field that is missing or of a wrong type, a blank instruction
-or answer, text that is no Unicode"""
+BROKEN = """A record is dropped for the first rule that it breaks: a field that is missing or of a wrong type, a blank
+instruction or answer, text that is no Unicode"""
 LEFT_OVER = "Where a set holds more than the profile asks for, the rest is counted as left over."
 
 
@@ -64,7 +63,7 @@ class Story:
     title: str
     paper: str  # which paper made it, and where it says so
     what: str
-    hub: str  # id of the source on the Hugging Face Hub
+    hub: str = ""  # id of the source on the Hugging Face Hub; "": it is not there
     version: str = PINNED
     licence: str  # identifier for the front matter
     parts: tuple[Part, ...]
@@ -78,7 +77,7 @@ class Story:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not value:
+            if not value and field.name != "hub":
                 raise ValueError(f"{field.name} of the story {self.title!r} is empty; write it")
             if isinstance(value, str):
                 even = value.strip() if field.name == "citation" else " ".join(value.split())
@@ -86,5 +85,5 @@ class Story:
 
     @property
     def url(self) -> str:
-        """The page of the source on the Hub."""
-        return f"https://huggingface.co/datasets/{self.hub}"
+        """The page of the source on the Hub; "" where it has none."""
+        return f"https://huggingface.co/datasets/{self.hub}" if self.hub else ""

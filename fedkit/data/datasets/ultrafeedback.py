@@ -85,10 +85,9 @@ ULTRAFEEDBACK = UltraFeedback(
     story=Story(
         title="UltraFeedback",
         paper=f"{OPENFEDLLM}, section 4.5 (value alignment for helpfulness).",
-        what="""
-Some 64,000 instructions, each with four answers by different models and scores by GPT-4. A preference pair is the
-answer with the best overall score and one of the other three at random. For federated preference alignment towards
-helpfulness.""",
+        what="""Some 64,000 instructions, each with four answers by different models and scores by GPT-4. A preference
+pair is the answer with the best overall score and one of the other three at random. For federated preference alignment
+towards helpfulness.""",
         hub=SOURCE.hub,
         licence="mit",
         parts=(
@@ -99,9 +98,8 @@ helpfulness.""",
         clients=dealt("5"),
         dropped=f"{BROKEN}. {LEFT_OVER} An instruction whose answers cannot be told apart by score, or that has fewer"
         " than two usable ones, is dropped by a rule of its own.",
-        harms="""
-Scores are one model's taste; it prefers long answers and answers like its own. Instructions include some that ask for
-harm.""",
+        harms="""Scores are one model's taste; it prefers long answers and answers like its own. Instructions include
+some that ask for harm.""",
         privacy="Collected from public instruction sets; texts that people wrote online are among them.",
         citation="""
 @misc{cui2023ultrafeedback,

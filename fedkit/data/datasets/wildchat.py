@@ -101,9 +101,8 @@ _SHARED: dict[str, Any] = dict(
 )
 _WORDS: dict[str, Any] = dict(
     hub="allenai/WildChat",
-    version="""
-The Hub's current revision, split `train`; no revision is pinned. Older files without `conversation_hash`, and newer
-ones with the hashed address inside the turns, are read as such, and said so.""",
+    version="""The Hub's current revision, split `train`; no revision is pinned. Older files without
+`conversation_hash`, and newer ones with the hashed address inside the turns, are read as such, and said so.""",
     licence="other",
     parts=(
         Part(
@@ -117,13 +116,11 @@ ones with the hashed address inside the turns, are read as such, and said so."""
             "forbid, among others, to develop competing models with it",
         ),
     ),
-    harms="""
-Real use of a chatbot without supervision: unsafe, sexual and hateful requests occur, and are kept as FedLLM-Bench
-keeps them; upstream marks them by `toxic`. Answers are a model's, with its errors.""",
-    privacy="""
-`hashed_ip` ties together all that came from one address, which may be one person or a whole office; a long record of
-one address says much about whoever sits behind it. Upstream removed personal data by machine, so some is left. Do not
-try to identify anyone.""",
+    harms="""Real use of a chatbot without supervision: unsafe, sexual and hateful requests occur, and are kept as
+FedLLM-Bench keeps them; upstream marks them by `toxic`. Answers are a model's, with its errors.""",
+    privacy="""`hashed_ip` ties together all that came from one address, which may be one person or a whole office; a
+long record of one address says much about whoever sits behind it. Upstream removed personal data by machine, so some is
+left. Do not try to identify anyone.""",
     citation="""
 @inproceedings{zhao2024wildchat,
   title = {WildChat: 1M ChatGPT Interaction Logs in the Wild},
@@ -151,15 +148,13 @@ FED_WILDCHAT = People(
     story=Story(
         title="Fed-WildChat (single-turn)",
         paper=BENCH,
-        what="""
-Questions that people put to ChatGPT through a free public service, with its answers; the first exchange of each
-conversation. For federated instruction tuning on real use.""",
-        clients="""
-A client is a hashed address (`hashed_ip`) with at least 200 samples (`mini`: fewer, since its corpus is smaller).""",
-        dropped="""
-A conversation is dropped for the first rule that it breaks: a field that is missing or of a wrong type, turns that do
-not alternate or do not begin with the user, a blank text, a held-out test question; then all of an address below the
-minimum.""",
+        what="""Questions that people put to ChatGPT through a free public service, with its answers; the first exchange
+of each conversation. For federated instruction tuning on real use.""",
+        clients="""A client is a hashed address (`hashed_ip`) with at least 200 samples (`mini`: fewer, since its corpus
+is smaller).""",
+        dropped="""A conversation is dropped for the first rule that it breaks: a field that is missing or of a wrong
+type, turns that do not alternate or do not begin with the user, a blank text, a held-out test question; then all of an
+address below the minimum.""",
         **_WORDS,
     ),
     **_SHARED,
@@ -183,15 +178,12 @@ FED_WILDCHAT_MULTI = People(
     story=Story(
         title="Fed-WildChat (multi-turn)",
         paper=BENCH.replace("Table 1", "Table 7"),
-        what="""
-Whole conversations of at least two exchanges between people and ChatGPT, from a free public service. For federated
-instruction tuning on multi-turn chat, with the loss on the assistant's turns alone.""",
-        clients="""
-A client is a hashed address (`hashed_ip`) with at least 200 conversations of two user turns or more (`mini`:
-fewer).""",
-        dropped="""
-The same rules as for the single-turn form, and a rule of its own: conversations with one user turn are not
-multi-turn.""",
+        what="""Whole conversations of at least two exchanges between people and ChatGPT, from a free public service.
+For federated instruction tuning on multi-turn chat, with the loss on the assistant's turns alone.""",
+        clients="""A client is a hashed address (`hashed_ip`) with at least 200 conversations of two user turns or more
+(`mini`: fewer).""",
+        dropped="""The same rules as for the single-turn form, and a rule of its own: conversations with one user turn
+are not multi-turn.""",
         **_WORDS,
     ),
     **_SHARED,
