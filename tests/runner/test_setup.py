@@ -114,7 +114,7 @@ def test_each_target_builds_the_environment_first(target, tmp_path):
     places = [done.stdout.index(step) for step in steps]
     assert places == sorted(places)
     work = {"reproduce": "reproduce.py --profile mini", "test": "python -m pytest", "lab": "jupyter lab notebooks"}
-    last = work | {"bench": "benchmarks/", "lint": "ruff format --check"}
+    last = work | {"bench": "bench/", "lint": "ruff format --check"}
     assert done.stdout.index(last[target]) > places[-1]
 
 
