@@ -1,26 +1,24 @@
-"""The registry of algorithms: one file and one line each."""
+"""The algorithms by name. An algorithm is one file here and its line in `FILES`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from ..common.hyperparameters import construct
+from ..common.hyperparameters import construct, registry
 from .base import Algorithm
-from .fedadagrad import FedAdagrad
-from .fedadam import FedAdam
-from .fedavg import FedAvg
-from .fedavgm import FedAvgM
-from .fedprox import FedProx
-from .fedyogi import FedYogi
-from .ffa_lora import FFALoRA
-from .local import Local
-from .scaffold import Scaffold
 
-ALGORITHMS: Mapping[str, type[Algorithm]] = MappingProxyType(
-    {a.name: a for a in (Local, FedAvg, FedProx, Scaffold, FedAvgM, FedAdagrad, FedYogi, FedAdam, FFALoRA)}
+FILES = (
+    "local",
+    "fedavg",
+    "fedprox",
+    "scaffold",
+    "fedavgm",
+    "fedadagrad",
+    "fedyogi",
+    "fedadam",
+    "ffa_lora",
 )
+ALGORITHMS = registry(__package__, FILES, Algorithm)
 
 
 def make_algorithm(name: str, **params: Any) -> Algorithm:

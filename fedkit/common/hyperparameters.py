@@ -1,15 +1,30 @@
-"""Hyperparameters of registered frozen dataclasses, checked when one is made and not after a night of training."""
+"""Registries of classes, one a file; and their hyperparameters, checked when one is made and not after a night."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
 from .errors import FedkitError, unknown
 
 T = TypeVar("T")
+
+
+def class_of(module: str, base: type[T]) -> type[T]:
+    """The one subclass of `base` that a module defines."""
+    own = [c for c in vars(import_module(module)).values() if isinstance(c, type) and c.__module__ == module]
+    (only,) = [c for c in own if issubclass(c, base)]
+    return only
+
+
+def registry(package: str, files: Sequence[str], base: type[T]) -> Mapping[str, type[T]]:
+    """Name -> class of files that define one subclass of `base` each, in their order."""
+    classes = [class_of(f"{package}.{file}", base) for file in files]
+    return MappingProxyType({c.name: c for c in classes})  # type: ignore[attr-defined]
 
 
 def construct(kind: str, registry: Mapping[str, type[T]], name: str, params: Mapping[str, Any]) -> T:

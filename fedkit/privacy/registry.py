@@ -1,17 +1,18 @@
-"""The registry of privacy mechanisms: one file and one line each."""
+"""The privacy mechanisms by name. A mechanism is one file here and its line in `FILES`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from ..common.hyperparameters import construct
+from ..common.hyperparameters import construct, registry
 from .base import Mechanism
-from .published import PublishedNoise
-from .user_level import UserLevelDP
 
-MECHANISMS: Mapping[str, type[Mechanism]] = MappingProxyType({m.name: m for m in (UserLevelDP, PublishedNoise)})
+FILES = (
+    "user_level",
+    "published",
+)
+MECHANISMS = registry(__package__, FILES, Mechanism)
 
 
 def make_mechanism(privacy: Mapping[str, Any] | None) -> Mechanism:

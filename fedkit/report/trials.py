@@ -94,9 +94,10 @@ class Comparison:
         for run in self.runs.values():
             config = run.config
             params = {**config.params, **(config.privacy or {})}
+            params.pop("name", None)  # the mechanism's, which `method` holds
             words = ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in params.items())
             if words:
-                lines[f"{label(config.algorithm)}: {words}"] = None
+                lines[f"{label(config.algorithm)}{config.method.removeprefix(config.algorithm)}: {words}"] = None
         return "; ".join(lines)
 
     def losses_by_round(self) -> pd.DataFrame:
@@ -118,8 +119,7 @@ class Comparison:
             {"instruction": q.instruction, "response": q.reference, "language": q.language}
             for q in self.kit.questions(run.config.dataset, answered=True)
         ]
-        loaded, train = self.kit.loaded(run), run.config.train
-        return completion_loss(loaded.model, loaded.tokenizer, answers, train.template, train.max_length)["loss"]
+        return completion_loss(self.kit.loaded(run), answers, max_length=run.config.train.max_length)["loss"]
 
     def summary(self, seed: int | None = None) -> pd.DataFrame:
         """One line a run of a seed (default: the first): its loss, the adapter's move, MB sent and received."""

@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = front_door(
         "specs": ("LoraSpec", "ModelSpec", "TrainSpec"),
         "runs": ("Run", "RunConfig"),
         "models": ("adapter_state", "initial_state", "load_model", "nbytes", "set_adapter_state", "trainable"),
-        "prompts": ("encode_prompt", "get_template"),
+        "prompts": ("conversation_prompt", "encode_prompt", "get_template"),
         "encoding": ("IGNORED", "encode", "encode_conversations"),
         "client_base": ("frozen_gc",),
         "sft": ("SFTClient",),

@@ -1,33 +1,34 @@
-"""The registry of tasks: what a client of each trains. One file and one line each, imported when it is used."""
+"""The tasks by name: what a client of each trains. A task is one file here, of its name, and its line in `TASKS`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..common.errors import FedkitError, unknown
+from ..common.hyperparameters import class_of
 from ..data.federated import FederatedDataset
 
 if TYPE_CHECKING:
     from .client_base import LoraClient
 
-CLIENTS: Mapping[str, tuple[str, str]] = MappingProxyType(  # task -> module and class
-    {"sft": ("fedkit.training.sft", "SFTClient"), "dpo": ("fedkit.training.dpo", "DPOClient")}
+TASKS = (
+    "sft",
+    "dpo",
 )
 
 
 def client_module(task: str) -> str:
     """The module of a task's client (`TrainSpec.task`); `FedkitError` names the known ones."""
-    if task not in CLIENTS:
-        raise unknown("task", task, CLIENTS)
-    return CLIENTS[task][0]
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    return f"{__package__}.{task}"
 
 
 def client_class(task: str) -> type[LoraClient]:
-    """The client of a task; `FedkitError` names the known ones."""
-    return getattr(import_module(client_module(task)), CLIENTS[task][1])
+    """The client of a task, imported when it is used; `FedkitError` names the known ones."""
+    from .client_base import LoraClient
+
+    return class_of(client_module(task), LoraClient)
 
 
 def check_columns(task: str, dataset: FederatedDataset) -> None:

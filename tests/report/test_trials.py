@@ -7,20 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from fedkit.algorithms import make_algorithm
-from fedkit.analysis.figures import axes
+from fedkit.algorithms.registry import make_algorithm
 from fedkit.analysis.figures.methods import away, by_round, drift
-from fedkit.analysis.toy import play, two_clients
-from fedkit.report.trials import (
-    described,
-    held_out_loss,
-    losses_by_round,
-    losses_by_seed,
-    rules,
-    runs_by_seed,
-    short_runs,
-    summary,
-)
+from fedkit.analysis.figures.style import axes
+from fedkit.analysis.toy import two_clients
+from fedkit.privacy.published import PublishedNoise
+from fedkit.report.trials import Comparison
 from fedkit.session import Session
 
 VARIANTS = {"FedAvg": ("fedavg", {}), "mu = 1": ("fedprox", {"mu": 1.0}), "FFA-LoRA": ("ffa_lora", {})}
@@ -33,41 +25,37 @@ def kit(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(kit):
-    dataset = kit.build("fed_aya").dataset
-    return dataset, short_runs(kit, dataset, VARIANTS, rounds=99, clients_per_round=1)
+    return kit.compare(kit.build("fed_aya"), VARIANTS, rounds=99, clients_per_round=1)
 
 
 def test_variants_share_clients_and_never_exceed_the_profile(kit, runs):
-    _, found = runs
     spec = kit.profile.dataset("fed_aya").train
-    assert list(found) == ["FedAvg", "mu = 1", "FFA-LoRA"] and len({r.config.hash for r in found.values()}) == 3
-    assert {(r.config.train.rounds, r.config.train.clients_per_round) for r in found.values()} == {(spec.rounds, 1)}
-    drawn = [[[c["client"] for c in line["clients"]] for line in r.history] for r in found.values()]
-    assert drawn[0] == drawn[1] == drawn[2]
+    assert list(runs.runs) == list(VARIANTS) and len({r.config.hash for r in runs.runs.values()}) == 3
+    assert {(r.config.train.rounds, r.config.train.clients_per_round) for r in runs.runs.values()} == {(spec.rounds, 1)}
+    drawn = [[[c["client"] for c in line["clients"]] for line in r.history] for r in runs.runs.values()]
+    assert drawn[0] == drawn[1] == drawn[2] and runs["FFA-LoRA"] is runs.runs["FFA-LoRA"]
 
 
 def test_losses_are_those_of_the_history(runs):
-    _, found = runs
-    frame = losses_by_round(found)
-    assert frame.index.tolist() == list(range(1, len(frame) + 1)) and frame.columns.tolist() == list(found)
-    for name, run in found.items():
+    frame = runs.losses_by_round()
+    assert frame.index.tolist() == list(range(1, len(frame) + 1)) and frame.columns.tolist() == list(runs.runs)
+    for name, run in runs.runs.items():
         assert frame[name].tolist() == [line["loss"] for line in run.history]
 
 
 def test_the_summary(kit, runs):
     """A row from its parts: the loss of the answers, the norm of the move, the bytes of the history."""
-    from fedkit.evaluation.ref import completion_loss
+    from fedkit.evaluation.likelihood import completion_loss
     from fedkit.training.models import initial_state
 
-    dataset, found = runs
-    frame = summary(kit, found, dataset)
-    run, train = found["mu = 1"], kit.profile.dataset("fed_aya").train
-    asked = [
+    frame = runs.summary()
+    run, train = runs["mu = 1"], kit.profile.dataset("fed_aya").train
+    answers = [
         {"instruction": q.instruction, "response": q.reference, "language": q.language}
         for q in kit.questions("fed_aya")
     ]
-    loaded = kit.loaded(run.adapter)
-    loss = completion_loss(loaded.model, loaded.tokenizer, asked, train.template, train.max_length)["loss"]
+    loaded = kit.loaded("fed_aya", run.adapter)
+    loss = completion_loss(loaded, answers, max_length=train.max_length, template=train.template)["loss"]
     assert frame.loc["mu = 1", "held-out loss"] == pytest.approx(loss, rel=1e-6)
     start = initial_state(loaded.model, 0)
     moved = torch.cat([(t - start[name]).flatten() for name, t in run.adapter.items()]).norm()
@@ -85,53 +73,54 @@ def test_a_loss_is_of_questions_with_answers(kit, tmp_path):
     with_file = Session("smoke", results_dir=tmp_path / "results", data_dir=tmp_path / "data")
     assert [q.reference for q in with_file.questions("fed_chatbot_it")] == ["", ""]
     assert with_file.questions("fed_chatbot_it", answered=True) == kit.questions("fed_chatbot_it", answered=True)
-    dataset = kit.build("fed_chatbot_it").dataset
-    run = short_runs(kit, dataset, {"FedAvg": ("fedavg", {})}, rounds=1, clients_per_round=1)["FedAvg"]
-    assert held_out_loss(with_file, run, dataset) == held_out_loss(kit, run, dataset)
+    here = kit.compare(kit.build("fed_chatbot_it"), {"FedAvg": ("fedavg", {})}, rounds=1, clients_per_round=1)
+    there = Comparison(with_file, here.data, here.seeds)
+    assert there.held_out_loss(here["FedAvg"]) == here.held_out_loss(here["FedAvg"])
 
 
 def test_runs_and_losses_of_several_seeds(kit, runs):
     """The first seed's are the short runs; the table has each loss, and its difference from the first run's by seed."""
-    dataset, found = runs
     pair = {name: VARIANTS[name] for name in ("FedAvg", "mu = 1")}
-    both = runs_by_seed(kit, dataset, pair, rounds=99, clients_per_round=1, seeds=[0, 1])
-    assert {s: list(by_name) for s, by_name in both.items()} == {0: list(pair), 1: list(pair)}
-    assert both[0]["mu = 1"].folder == found["mu = 1"].folder and both[1]["mu = 1"].config.seed == 1
-    table = losses_by_seed(kit, both, dataset, table="methods").by_seed().set_index(["metric", "row", "seed"])["value"]
-    for seed, by_name in both.items():
-        losses = summary(kit, by_name, dataset)["held-out loss"]
+    both = kit.compare(runs.data.dataset, pair, rounds=99, clients_per_round=1, seeds=[0, 1])
+    assert {s: list(by_name) for s, by_name in both.seeds.items()} == {0: list(pair), 1: list(pair)}
+    assert both["mu = 1"].folder == runs["mu = 1"].folder and both.seeds[1]["mu = 1"].config.seed == 1
+    table = both.by_seed("methods").by_seed().set_index(["metric", "row", "seed"])["value"]
+    for seed in both.seeds:
+        losses = both.summary(seed)["held-out loss"]
         assert table["held-out loss", "FedAvg", seed] == losses["FedAvg"]
         assert table["less FedAvg", "mu = 1", seed] == losses["mu = 1"] - losses["FedAvg"]
     assert len(table) == 6
 
 
 def test_other_settings_are_other_runs(kit, runs):
-    dataset, found = runs
-    one = short_runs(
-        kit, dataset, {"FedAvg": VARIANTS["FedAvg"]}, rounds=1, clients_per_round=1, settings={"local_steps": 1}
-    )
-    train = one["FedAvg"].config.train
-    assert (train.rounds, train.local_steps) == (1, 1) and one["FedAvg"].folder != found["FedAvg"].folder
-    assert [c["steps"] for line in one["FedAvg"].history for c in line["clients"]] == [1]
+    brief = {"rounds": 1, "clients_per_round": 1, "settings": {"local_steps": 1}}
+    one = kit.compare(runs.data, {"FedAvg": VARIANTS["FedAvg"]}, **brief)["FedAvg"]
+    train = one.config.train
+    assert (train.rounds, train.local_steps) == (1, 1) and one.folder != runs["FedAvg"].folder
+    assert [c["steps"] for line in one.history for c in line["clients"]] == [1]
 
 
 def test_what_is_said_of_runs(kit, runs):
-    _, found = runs
-    assert rules(run.config for run in found.values()) == "FedProx: mu 1"
-    dataset = kit.build("fed_aya").dataset
-    plans = [kit.plan("fedavgm", dataset, form="systems"), kit.plan("fedadagrad", dataset), kit.plan("fedavg", dataset)]
-    assert rules(plans + plans[:1]) == (
-        "FedAvgM: beta 0.5, eta 1, form systems; FedAdagrad: eta 0.001, beta1 0, tau 0.001, form reddi"
+    assert runs.rules() == "FedProx: mu 1"
+    variants = {"a": ("fedavgm", {"form": "systems"}), "b": ("fedadagrad", {}), "c": ("fedavg", {})}
+    variants |= {"again": variants["a"], "d": ("fedavg", {}, PublishedNoise(sigma=0.1))}
+    brief = {"rounds": 1, "clients_per_round": 1, "settings": {"local_steps": 1}}
+    compared = kit.compare(runs.data, variants, **brief)
+    assert compared.rules() == (
+        "FedAvgM: beta 0.5, eta 1, form systems; FedAdagrad: eta 0.001, beta1 0, tau 0.001, form reddi; "
+        "FedAvg under published privacy: sigma 0.1"
     )
-    said = described(kit.build("fed_aya"), found)
-    assert (
-        f"{len(dataset)} clients, {dataset.n_records} records; 2 rounds a run, 1 clients a round, 2 local steps" in said
-    )
+    assert compared["d"].config.privacy == {"name": "published", "sigma": 0.1} and compared["d"].manifest["privacy"]
+    dataset = runs.data.dataset
+    numbers = f"{len(dataset)} clients, {dataset.n_records} records; "
+    numbers += "2 rounds a run, 1 clients a round, 2 local steps"
+    assert runs.describe() == f"{runs.data.located.describe()}\n{numbers}"
+    assert Comparison(kit, dataset, runs.seeds).describe() == numbers
 
 
 def test_distances_to_the_optimum():
     toy = two_clients()
-    played = {"FedAvg": play(make_algorithm("fedavg"), toy, rounds=2, steps=3)}
+    played = {"FedAvg": toy.play(make_algorithm("fedavg"), rounds=2, steps=3)}
     for weighting in ("samples", "uniform"):
         (x, y) = away(toy, played, weighting=weighting)["FedAvg"]
         off = (played["FedAvg"].path - toy.optimum(weighting)).square().sum(1).sqrt()
@@ -141,7 +130,7 @@ def test_distances_to_the_optimum():
 def test_the_plane_shows_every_path_and_the_star():
     """In the order drawn: two crosses, the star at the optimum, a path a client and round, the server's."""
     toy = two_clients()
-    played = play(make_algorithm("fedavg"), toy, rounds=2, steps=3)
+    played = toy.play(make_algorithm("fedavg"), rounds=2, steps=3)
     _, ax = axes()
     drift(ax, toy, played, title="two rounds", weighting="uniform")
     drawn = [line.get_xydata() for line in ax.lines]

@@ -19,9 +19,10 @@ from fedkit.common.seeds import torch_seed
 from fedkit.privacy.primitives import sample_clients
 from fedkit.training import client_base
 from fedkit.training import sft as client_module
+from fedkit.training.client_base import frozen_gc
 from fedkit.training.encoding import IGNORED
 from fedkit.training.models import adapter_state, initial_state, load_model, set_adapter_state, trainable
-from fedkit.training.sft import SFTClient, frozen_gc
+from fedkit.training.sft import SFTClient
 from fedkit.training.simulation import run
 
 pytestmark = pytest.mark.usefixtures("frozen")
