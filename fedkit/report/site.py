@@ -5,14 +5,13 @@ Everything on it is read from files that the notebooks and the runner wrote; the
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..common.errors import FedkitError
-from ..common.files import write_text
+from ..common.files import read_json, write_text
 from . import paper
 from .tables import COLUMNS, decimals, read_csv, source_note, wide
 from .verdicts import COLUMNS as CLAIM_COLUMNS
@@ -57,7 +56,7 @@ def collect(results: Path) -> dict[str, Any]:
     """What the page shows, read from a results folder: summary, counts, claims, tables, figures, notebooks."""
     summary = _json(results / "summary.json", dict)
     notebooks = [_notebook(entry, results) for entry in _json(results / "status.json", list)]
-    claims = _claims(results)
+    claims, tables = _claims(results), sorted((results / "tables").glob("*.csv"))
     return {
         "summary": summary,
         "profile": summary.get("profile", results.resolve().name),
@@ -65,7 +64,7 @@ def collect(results: Path) -> dict[str, Any]:
         "counts": _counts(n["status"] for n in notebooks),
         "claims": claims,
         "verdicts": _counts(c["verdict"] for c in claims),
-        "tables": [_table(path) for path in sorted((results / "tables").glob("*.csv")) if _is_table(path)],
+        "tables": [_table(path) for path in tables if not path.stem.endswith("_seeds")],
         "figures": [
             {"name": path.stem, "title": title(path.stem), "src": f"figures/{path.name}", "vector": _beside(path)}
             for path in sorted((results / "figures").glob("*.png"))
@@ -114,10 +113,6 @@ def _best(rows: list[dict[str, Any]], metrics: list[str]) -> dict[str, dict[str,
     return {k: {m: max(v) for m, v in group.items() if v} for k, group in (("ours", ours), ("paper", printed))}
 
 
-def _is_table(path: Path) -> bool:
-    return not path.stem.endswith("_seeds")
-
-
 def _claims(results: Path) -> list[dict[str, Any]]:
     path = results / "claims.csv"
     if not path.exists():
@@ -143,14 +138,9 @@ def _counts(words: Any) -> dict[str, int]:
 
 
 def _json(path: Path, kind: type) -> Any:
-    if not path.exists():
-        return kind()
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FedkitError(f"{path}: no readable JSON ({error}); delete it and run reproduce.py again") from error
+    value = read_json(path) if path.exists() else kind()
     if not isinstance(value, kind):
-        raise FedkitError(f"{path}: holds no JSON {kind.__name__}; delete it and run reproduce.py again")
+        raise FedkitError(f"{path}: holds no readable JSON {kind.__name__}; delete it and run reproduce.py again")
     return value
 
 

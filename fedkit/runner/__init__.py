@@ -1,6 +1,6 @@
 """The headless runner behind `reproduce.py`: plans, runs notebooks in child processes, collects. It never trains.
 
-Reads like its data: options -> notebooks -> parameters -> fingerprint -> plan -> execute (process, child, page) ->
+Reads like its data: options -> notebooks -> parameters -> plan -> execute (process, child, page) ->
 records; `display` has all that is printed, `cli` the way through, `commands` what `python -m fedkit` offers.
 Nothing here imports torch; papermill is imported only when something is run or a parameter is given.
 """

@@ -63,7 +63,12 @@ def run(steps: Sequence[Step], options: Options) -> int:
     with _stopping(executor):
         ran = executor.run({number: why for number, why in unclean.items() if why})
     display.close()
-    unchanged = [_unchanged(step, unclean.get(step.number, "")) for step in steps if not step.runs]
+    unchanged = [
+        Outcome(s.number, s.notebook.title, "failed" if why else "ok", s.seconds, error=why, ran=False)
+        for s in steps
+        if not s.runs
+        for why in [unclean.get(s.number, "")]
+    ]
     outcomes = sorted([*ran, *unchanged], key=lambda outcome: outcome.number)
     wall = time.monotonic() - begun
     write_junit(options.folder, options.profile.name, outcomes, wall)
@@ -71,24 +76,15 @@ def run(steps: Sequence[Step], options: Options) -> int:
         write_summary(options, outcomes, started=started, wall_seconds=wall)
     code = _report(outcomes, executor.stop_signal, options)
     if executor.stop_signal is None:
+        from ..report.site import index_html
+
         try:
-            _write_index(options.folder)
+            index_html(options.folder)
         except FedkitError as error:  # a product that cannot be read; the run itself is recorded
             print(f"index.html was not written: {error}", file=sys.stderr)
             return code or 1
         print(f"{words(wall)}; open {options.folder / 'index.html'}")
     return code
-
-
-def _unchanged(step: Step, problem: str) -> Outcome:
-    status = "failed" if problem else "ok"
-    return Outcome(step.number, step.notebook.title, status, step.seconds, error=problem, ran=False)
-
-
-def _write_index(folder: Path) -> None:
-    from ..report.site import index_html
-
-    index_html(folder)
 
 
 @contextmanager

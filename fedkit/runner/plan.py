@@ -1,19 +1,113 @@
-"""What would run and why: new, changed, forced or unchanged; read-only, the same for --plan and for a run."""
+"""What would run and why: new, changed, forced or unchanged; read-only, the same for --plan and for a run.
+
+What a notebook's result depends on is kept as hashes: if none changed and its products exist, it is not run again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .fingerprint import PARTS, Fingerprints
 from .notebooks import Notebook, choose, find_notebooks, needed
 from .options import Options
 from .parameters import parameters
 from .records import read_status
 
 DEFAULT_MINUTES = 1.0  # for a notebook that names none for the profile
+# In words, for --plan: which part changed.
+PARTS: Mapping[str, str] = {
+    "notebook": "the notebook",
+    "parameters": "parameters",
+    "fedkit": "fedkit's source",
+    "lock": "requirements.lock or Python",
+    "profile": "the profile's numbers",
+    "data": "files of --data-dir",
+    "before": "a notebook that it depends on",
+}
+
+
+def _hash(*texts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode() if isinstance(text, str) else text
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def package_hash(package: Path | None = None) -> str:
+    """Hash of every file of the fedkit package (names and bytes), caches left out."""
+    package = package or Path(__file__).resolve().parents[1]
+    files = sorted(p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts and p.suffix != ".pyc")
+    return _hash(*(part for p in files for part in (p.relative_to(package).as_posix(), p.read_bytes())))
+
+
+def lock_hash(root: Path) -> str:
+    """Hash of requirements.lock and of the Python minor version."""
+    lock = root / "requirements.lock"
+    return _hash(lock.read_bytes() if lock.is_file() else b"", "{}.{}".format(*sys.version_info[:2]))
+
+
+def notebook_hash(notebook: Notebook) -> str:
+    """Hash of the cells' kinds, tags and text and of what the metadata promises; outputs and minutes do not count."""
+    cells = [[cell["cell_type"], notebook.source(cell), list(notebook.tags(cell))] for cell in notebook.cells]
+    return _hash(json.dumps([cells, notebook.products, notebook.depends_on, notebook.datasets, notebook.title]))
+
+
+def data_hash(data_dir: Path | None, datasets: tuple[str, ...]) -> str:
+    """Hash of names, sizes and times of the files under --data-dir that the notebook may read.
+
+    Those are the files of the raw sources that its datasets declare, and of the benchmarks'; of a name that is no
+    dataset the whole folder.
+    """
+    if data_dir is None or not datasets:
+        return _hash("none")
+    from ..data.datasets.registry import DATASETS
+    from ..data.place import Place
+    from ..evaluation.benchmarks.registry import BENCHMARKS
+
+    place = Place(data_dir)
+    readers = [*BENCHMARKS.values(), *(DATASETS[name] for name in datasets if name in DATASETS)]
+    files = {path for reader in readers for source in reader.sources for path in place.files(source)}
+    if not set(datasets) <= set(DATASETS):
+        files |= {path for path in data_dir.rglob("*") if path.is_file()}
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
+    return _hash(json.dumps([str(data_dir), stats]))
+
+
+class Fingerprints:
+    """Fingerprints of one call; what all notebooks share is hashed once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._shared = {
+            "fedkit": package_hash(),
+            "lock": lock_hash(options.root),
+            "profile": _hash(repr(replace(options.profile, note=""))),
+        }
+        self._data: dict[tuple[str, ...], str] = {}
+
+    def of(
+        self, notebook: Notebook, parameters: Mapping[str, Any], before: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, str]:
+        """Part -> hash. `before`: fingerprints of the notebooks that this one depends on.
+
+        The results folder is left out, so that a clone that was moved runs nothing again.
+        """
+        values = {name: value for name, value in parameters.items() if name != "results_dir"}
+        if notebook.datasets not in self._data:
+            self._data[notebook.datasets] = data_hash(self._options.data_dir, notebook.datasets)
+        return {
+            "notebook": notebook_hash(notebook),
+            "parameters": _hash(json.dumps(values, sort_keys=True)),
+            **self._shared,
+            "data": self._data[notebook.datasets],
+            "before": _hash(json.dumps({number: before[number] for number in notebook.depends_on}, sort_keys=True)),
+        }
 
 
 @dataclass(frozen=True)

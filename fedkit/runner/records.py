@@ -23,8 +23,14 @@ from ..common.manifest import commit, output, versions
 from .options import Options
 
 
-def check_writable(folder: Path) -> None:
-    """Makes results/<profile> and writes a trial file there; FedkitError names what stands in the way."""
+@contextmanager
+def results_lock(folder: Path) -> Iterator[None]:
+    """Makes `folder` and holds its .lock; a killed holder leaves none.
+
+    FedkitError names what stands in the way: the folder cannot be written, or the process that holds it already.
+    """
+    from filelock import FileLock, Timeout
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix=".trial.", dir=folder):
@@ -33,14 +39,6 @@ def check_writable(folder: Path) -> None:
         raise FedkitError(
             f"the results folder {folder} cannot be written ({error.strerror}); free it or give another with --results"
         ) from error
-
-
-@contextmanager
-def results_lock(folder: Path) -> Iterator[None]:
-    """Holds `folder`/.lock. FedkitError names the process that holds it already. A killed holder leaves no lock."""
-    from filelock import FileLock, Timeout
-
-    check_writable(folder)
     holder = folder / ".lock.json"
     lock = FileLock(folder / ".lock")
     try:

@@ -117,7 +117,7 @@ def test_the_papers_numbers_keep_the_digits_that_it_prints():
 
 
 def test_a_judge_may_be_given_itself():
-    from fedkit.evaluation.judges.judge import ReferenceJudge
+    from fedkit.evaluation.judges import ReferenceJudge
 
     assert ResultsTable("t", ReferenceJudge(), "u").judge == "chrF reference (offline)"
 

@@ -122,10 +122,10 @@ def test_an_empty_folder_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("status.json", "[", "no readable JSON"),
-        ("status.json", "{}", "holds no JSON list"),
+        ("status.json", "[", "holds no readable JSON list"),
+        ("status.json", "{}", "holds no readable JSON list"),
         ("status.json", "[1]", "an entry is not an object"),
-        ("summary.json", "[]", "holds no JSON dict"),
+        ("summary.json", "[]", "holds no readable JSON dict"),
         ("claims.csv", "a,b\n1,2\n", "column 'id' is missing"),
         ("tables/x.csv", "", "cannot be read as CSV"),
     ],

@@ -15,11 +15,10 @@ from fedkit.profiles import PROFILES, get_profile
 from fedkit.report.setups import compare
 from fedkit.runner.cli import main
 from fedkit.runner.display import estimate_text, settings_text, table, words
-from fedkit.runner.fingerprint import data_hash, notebook_hash, package_hash
 from fedkit.runner.notebooks import choose, find_notebooks, needed, read_notebook
 from fedkit.runner.options import parse
 from fedkit.runner.parameters import STANDARD, convert, declared, parameters
-from fedkit.runner.plan import Step, make_plan, time_left
+from fedkit.runner.plan import Step, data_hash, make_plan, notebook_hash, package_hash, time_left
 from fedkit.runner.process import environment
 from fedkit.runner.records import Outcome, read_status, results_lock, update_status, write_junit
 
