@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = front_door(
         "datasets.questions": ("Question",),
         "datasets.registry": ("DATASETS", "SOURCES"),
         "datasets.story": ("Part", "Story"),
-        "partitioners": ("PARTITIONERS", "by_language", "dirichlet", "iid", "natural", "quantity_skew"),
+        "partitioners": ("by_language", "dirichlet", "iid", "natural", "quantity_skew"),
         "federated": ("FederatedDataset",),
         "export": ("FORMATS", "IMPORTS", "export"),
     },

@@ -6,8 +6,7 @@ leaves out the rows of clients below its minimum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,17 +74,6 @@ def quantity_skew(n_rows: int, n_clients: int, alpha: float, *, seed: int, minim
     owner = np.empty(n_rows, dtype=np.int64)
     owner[rng.permutation(n_rows)] = np.repeat(np.arange(n_clients), sizes)
     return _split(owner, _names(n_clients))
-
-
-PARTITIONERS: Mapping[str, Callable[..., Partition]] = MappingProxyType(
-    {
-        "natural": natural,
-        "iid": iid,
-        "dirichlet": dirichlet,
-        "quantity_skew": quantity_skew,
-        "by_language": by_language,
-    }
-)
 
 
 def _names(n_clients: int) -> list[str]:

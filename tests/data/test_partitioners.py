@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedkit.common.errors import FedkitError
-from fedkit.data.partitioners import PARTITIONERS, by_language, dirichlet, iid, natural, quantity_skew
+from fedkit.data.partitioners import by_language, dirichlet, iid, natural, quantity_skew
 
 SPLITS = st.tuples(st.integers(1, 12), st.integers(0, 60), st.floats(1e-3, 1e3), st.integers(0, 9))
 
@@ -145,7 +145,3 @@ def test_a_hundred_thousand_clients():
 def test_what_cannot_be_split_is_one_sentence(make, says):
     with pytest.raises(FedkitError, match=says):
         make()
-
-
-def test_registry():
-    assert set(PARTITIONERS) == {"natural", "iid", "dirichlet", "quantity_skew", "by_language"}

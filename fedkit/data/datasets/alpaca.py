@@ -129,8 +129,7 @@ ALPACA_GPT4 = instruction_set(
     licence="cc-by-nc-4.0",
     parts=_NONCOMMERCIAL,
     harms=_harms("GPT-4"),
-    citation="""
-@misc{peng2023instruction,
+    citation="""@misc{peng2023instruction,
   title = {Instruction Tuning with GPT-4},
   author = {Peng, Baolin and Li, Chunyuan and He, Pengcheng and Galley, Michel and Gao, Jianfeng},
   howpublished = {arXiv:2304.03277},
@@ -150,8 +149,7 @@ text- davinci-003. Some carry an `input`, which is joined to the instruction. Fo
     licence="cc-by-nc-4.0",
     parts=_NONCOMMERCIAL,
     harms=_harms("text-davinci-003"),
-    citation="""
-@misc{taori2023alpaca,
+    citation="""@misc{taori2023alpaca,
   title = {Stanford Alpaca: An Instruction-following LLaMA Model},
   author = {Taori, Rohan and Gulrajani, Ishaan and Zhang, Tianyi and others},
   howpublished = {GitHub, tatsu-lab/stanford_alpaca},
@@ -178,8 +176,7 @@ takes 5,000.""",
     ),
     harms="""Many solutions were written by GPT-4 and filtered by their result alone; a right result may follow from
 wrong steps.""",
-    citation="""
-@misc{yue2023mammoth,
+    citation="""@misc{yue2023mammoth,
   title = {MAmmoTH: Building Math Generalist Models through Hybrid Instruction Tuning},
   author = {Yue, Xiang and Qu, Xingwei and Zhang, Ge and others},
   howpublished = {arXiv:2309.05653},
@@ -207,8 +204,7 @@ CODE_ALPACA = instruction_set(
         OF_OPENAI,
     ),
     harms=f"{_harms('text-davinci-003')} The code was not run.",
-    citation="""
-@misc{chaudhary2023code,
+    citation="""@misc{chaudhary2023code,
   title = {Code Alpaca: An Instruction-following LLaMA Model for Code Generation},
   author = {Chaudhary, Sahil},
   howpublished = {GitHub, sahil280114/codealpaca},
@@ -236,8 +232,7 @@ MEDICAL = instruction_set(
     harms="""Answers may be out of date or wrong, and were partly rewritten by a model. They are no medical advice, and
 a model tuned on them gives none.""",
     privacy="Made from teaching material; no patient's record is known to be among them.",
-    citation="""
-@misc{han2023medalpaca,
+    citation="""@misc{han2023medalpaca,
   title = {MedAlpaca: An Open-Source Collection of Medical Conversational AI Models and Training Data},
   author = {Han, Tianyu and Adams, Lisa C. and Papaioannou, Jens-Michalis and others},
   howpublished = {arXiv:2304.08247},

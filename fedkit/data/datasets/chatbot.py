@@ -119,8 +119,7 @@ and said so.""",
     ),
     privacy="""`judge` is a pseudonym that ties together all votes of a visitor; most conversations with personal data
 were taken out upstream, not all. Do not try to identify anyone.""",
-    citation="""
-@inproceedings{zheng2023judging,
+    citation="""@inproceedings{zheng2023judging,
   title = {Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena},
   author = {Zheng, Lianmin and Chiang, Wei-Lin and Sheng, Ying and others},
   booktitle = {NeurIPS Datasets and Benchmarks},

@@ -220,8 +220,7 @@ care of their annotators. Where few people wrote most of a language (one Arabic 
 1,865 records), a result on that language is a result on those people.""",
         privacy="""A `user_id` is a pseudonym, yet it ties together all that one person wrote, and manner and topics may
 betray who that is. Do not try to find out. In a real federation these records would not leave their writers.""",
-        citation="""
-@article{singh2024aya,
+        citation="""@article{singh2024aya,
   title = {Aya Dataset: An Open-Access Collection for Multilingual Instruction Tuning},
   author = {Singh, Shivalika and others},
   journal = {arXiv:2402.06619},

@@ -92,8 +92,7 @@ answer. OpenFedLLM's finance federation: 10,000 of them.""",
         harms="""Sentiments are those of a few annotators or of rules, and of their time. Nothing here is advice on
 money.""",
         privacy="Posts were public and may name people and companies; authors' names are not part of the records.",
-        citation="""
-@misc{yang2023fingpt,
+        citation="""@misc{yang2023fingpt,
   title = {FinGPT: Open-Source Financial Large Language Models},
   author = {Yang, Hongyang and Liu, Xiao-Yang and Wang, Christina Dan},
   howpublished = {arXiv:2306.06031},

@@ -56,8 +56,7 @@ GSM8K = Dealt(
         harms="""Written by crowd workers and checked; a small share of answers is wrong. Names and sums of money
 reflect the United States.""",
         privacy="Invented people only.",
-        citation="""
-@misc{cobbe2021training,
+        citation="""@misc{cobbe2021training,
   title = {Training Verifiers to Solve Math Word Problems},
   author = {Cobbe, Karl and Kosaraju, Vineet and Bavarian, Mohammad and others},
   howpublished = {arXiv:2110.14168},

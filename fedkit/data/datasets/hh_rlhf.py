@@ -152,8 +152,7 @@ test split, that is read, and the output says so.""",
 Read it with care, print little of it, and never tune a model towards the rejected side.""",
         privacy="""Crowd workers wrote both sides of their requests; they may have told of themselves. Do not try to
 find out who they are.""",
-        citation="""
-@misc{bai2022training,
+        citation="""@misc{bai2022training,
   title = {Training a Helpful and Harmless Assistant with Reinforcement Learning from Human Feedback},
   author = {Bai, Yuntao and Jones, Andy and Ndousse, Kamal and others},
   howpublished = {arXiv:2204.05862},

@@ -101,8 +101,7 @@ towards helpfulness.""",
         harms="""Scores are one model's taste; it prefers long answers and answers like its own. Instructions include
 some that ask for harm.""",
         privacy="Collected from public instruction sets; texts that people wrote online are among them.",
-        citation="""
-@misc{cui2023ultrafeedback,
+        citation="""@misc{cui2023ultrafeedback,
   title = {UltraFeedback: Boosting Language Models with High-quality Feedback},
   author = {Cui, Ganqu and Yuan, Lifan and Ding, Ning and others},
   howpublished = {arXiv:2310.01377},

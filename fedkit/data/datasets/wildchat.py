@@ -121,8 +121,7 @@ FedLLM-Bench keeps them; upstream marks them by `toxic`. Answers are a model's, 
     privacy="""`hashed_ip` ties together all that came from one address, which may be one person or a whole office; a
 long record of one address says much about whoever sits behind it. Upstream removed personal data by machine, so some is
 left. Do not try to identify anyone.""",
-    citation="""
-@inproceedings{zhao2024wildchat,
+    citation="""@inproceedings{zhao2024wildchat,
   title = {WildChat: 1M ChatGPT Interaction Logs in the Wild},
   author = {Zhao, Wenting and Ren, Xiang and Hessel, Jack and Cardie, Claire and Choi, Yejin and Deng, Yuntian},
   booktitle = {ICLR},
