@@ -236,9 +236,7 @@ class Session:
             template = self.profile.dataset(exam.suite.dataset).train.template
         return sit(exam, loaded, template, judges_of(exam.suite, judge or self.judges, exam.folder))
 
-    def _exam(
-        self, suite: str | Suite | None, dataset: str, limit: Limit = None, answered: bool = False, *rest: Any
-    ) -> Exam:
+    def _exam(self, suite: Any, dataset: str, limit: Limit = None, answered: bool = False, *rest: Any) -> Exam:
         from .evaluation.benchmarks.base import Pool
         from .evaluation.exam import set_exam
 
