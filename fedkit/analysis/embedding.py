@@ -50,6 +50,7 @@ class CharacterTfidf:
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.preprocessing import normalize
+        from threadpoolctl import threadpool_limits
 
         _some(texts)
         grams = TfidfVectorizer(
@@ -65,7 +66,8 @@ class CharacterTfidf:
         if room < 1:
             return normalize(weights.toarray()).astype(np.float32)
         svd = TruncatedSVD(min(self.dimensions, room), random_state=self.seed)
-        return normalize(svd.fit_transform(weights)).astype(np.float32)
+        with threadpool_limits(1):  # the sums of several threads come in another order each time
+            return normalize(svd.fit_transform(weights)).astype(np.float32)
 
 
 class RemoteEmbedder:
@@ -148,7 +150,7 @@ def tsne(vectors: np.ndarray, *, perplexity: float = 30.0, seed: int = 0) -> np.
     if len(vectors) < 4:
         raise FedkitError(f"t-SNE needs at least 4 records, there are {len(vectors)}; take more clients or records")
     fits = min(perplexity, (len(vectors) - 1) / 3)
-    with threadpool_limits(1):  # the sums of several threads come in another order each time; t-SNE makes much of it
+    with threadpool_limits(1):  # t-SNE makes much of the last digit
         return TSNE(2, perplexity=fits, init="pca", metric="cosine", random_state=seed).fit_transform(vectors)
 
 
