@@ -1,7 +1,6 @@
-"""What a notebook holds in its hand: data, runs, scores and tables of one profile, under one results folder.
+"""What a notebook holds in its hand: data, runs, rows and tables of one profile, under one results folder.
 
-Everything is kept on disk by the hash of what it was made from, so a notebook that asks again gets it at once, and two
-notebooks that need the same training share it.
+Everything is kept on disk by the hash of what it was made from: who asks again gets it at once, in any notebook.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from .common.files import project_root
 from .data.datasets.registry import get_dataset, questions_of
 from .data.federated import FederatedDataset
 from .data.place import Located, Place
-from .profiles import Profile, get_profile
+from .profiles.registry import get_profile
+from .profiles.specs import Profile
 
 if TYPE_CHECKING:
     from .data.datasets.built import Built
@@ -193,8 +193,8 @@ class Session:
     ) -> list[Run]:
         """Train several runs of one dataset side by side in `jobs` processes, and put each through a suite.
 
-        suite: None trains only; else `evaluate` gives the rows at once afterwards. `jobs` defaults to FEDKIT_JOBS,
-        else the number of processors; a GPU profile runs one at a time.
+        suite: None trains only; else `evaluate` gives the rows at once. `jobs`: FEDKIT_JOBS, else the number of
+        processors; a GPU profile runs one at a time.
         """
         from .evaluation.exam import run_all
 
@@ -232,8 +232,8 @@ class Session:
         loaded = model if isinstance(model, Loaded) else self.loaded(model)
         own = loaded.dataset if isinstance(loaded, Handle) else ""
         exam = self._exam(suite, own, limit, answered, evaluation or self.profile.evaluation, seed, progress)
-        if template is None and not isinstance(loaded, Handle):
-            template = self.profile.dataset(exam.suite.dataset).train.template
+        if not isinstance(loaded, Handle):
+            template = template or self.profile.dataset(exam.suite.dataset).train.template
         return sit(exam, loaded, template, judges_of(exam.suite, judge or self.judges, exam.folder))
 
     def _exam(self, suite: Any, dataset: str, limit: Limit = None, answered: bool = False, *rest: Any) -> Exam:
