@@ -79,7 +79,7 @@ class Session:
         dataset, spec = get_dataset(name), self.profile.dataset(name)
         if dataset.questions and spec.test_questions and "excluded" not in params:
             params["excluded"] = tuple(question.instruction for question in self.questions(name))
-        key = (name, partition, seed, tuple(sorted(params.items())))
+        key = (name, partition, seed, *sorted(params.items()))
         if key not in self._built:
             built = dataset.build(self.place, spec.cut, partition=partition, seed=seed, **params)
             if len(built.dataset) < spec.train.clients_per_round:
@@ -263,8 +263,7 @@ class Session:
     def loaded(self, model: Run | str | None = None, adapter: State | None = None) -> Handle:
         """A model in hand: of a run with its adapter, or of a dataset's name, untrained (None: the profile's model).
 
-        adapter: carried in place of that; `FedkitError` where it is of another shape. A handle knows its LoRA and its
-        template, and handles do not disturb each other (`fedkit.evaluation.handles.Handle`).
+        adapter: in place of that; `FedkitError` where it is of another shape. Handles do not disturb each other.
         """
         from .evaluation.handles import handle_for
 
@@ -288,11 +287,10 @@ class Session:
         from .report.paper import claim
         from .report.verdicts import verdict, write_verdicts
 
-        path = table.write(self.folder / "tables")
-        if claims:
-            verdicts = [verdict(claim(c), table.frame(), table.by_seed()) for c in claims]
+        verdicts = [verdict(claim(c), table.frame(), table.by_seed()) for c in claims]
+        if verdicts:
             write_verdicts(self.folder, verdicts, profile=self.profile.name)
-        return path
+        return table.write(self.folder / "tables")
 
     def figure(self, figure: Any, name: str) -> None:
         """Save a matplotlib figure as PNG and SVG under `figures/`."""
