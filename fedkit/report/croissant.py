@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import __version__
 from ..common.errors import FedkitError
+from ..common.manifest import versions
 from ..data.datasets.base import Dataset
 
 FIRST = datetime(2026, 11, 25)  # when these datasets were first described
@@ -46,7 +46,7 @@ def render_croissant(dataset: Dataset, file: Path) -> str:
         description=f"{story.title}: {' '.join(story.what.split())} This copy: fedkit's embedded corpus, profile mini.",
         license=sorted({part.licence for part in story.parts} | {"Apache-2.0"}),
         url=story.url,
-        version=__version__,
+        version=versions()["fedkit"],
         date_published=FIRST,
         cite_as=story.citation.strip(),
         keywords=["federated learning", "large language models"],

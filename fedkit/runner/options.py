@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..common.errors import FedkitError
-from ..profiles import Profile, get_profile
+from ..profiles.registry import get_profile
+from ..profiles.specs import Profile
 
 EPILOG = """examples:
   python reproduce.py                                  every table and figure of the mini profile, on a laptop
@@ -98,7 +99,7 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
     if given.judge_url and not given.judge_model:
         raise FedkitError("--judge-url names a server and no model; give --judge-model as well")
     if given.judge_model is not None:
-        from ..evaluation.judges import JudgeChoice
+        from ..evaluation.judges.choice import JudgeChoice
 
         JudgeChoice(given.judge_model, given.judge_url)  # refused before it is written into any notebook
     return Options(
