@@ -287,10 +287,10 @@ class Session:
         from .report.paper import claim
         from .report.verdicts import verdict, write_verdicts
 
-        verdicts = [verdict(claim(c), table.frame(), table.by_seed()) for c in claims]
-        if verdicts:
+        path = table.write(self.folder / "tables")
+        if verdicts := [verdict(claim(c), table.frame(), table.by_seed()) for c in claims]:
             write_verdicts(self.folder, verdicts, profile=self.profile.name)
-        return table.write(self.folder / "tables")
+        return path
 
     def figure(self, figure: Any, name: str) -> None:
         """Save a matplotlib figure as PNG and SVG under `figures/`."""
