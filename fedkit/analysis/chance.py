@@ -50,20 +50,22 @@ def permutation_test(statistic: Statistic, owner: ArrayLike, permutations: int =
     """
     owners = np.unique(np.asarray(owner), return_inverse=True)[1].astype(np.int64)
     rng = generator(seed, "analysis/permutation")
-    return against(statistic(owners), (statistic(rng.permutation(owners)) for _ in range(_enough(permutations))))
+    return against(statistic(owners), (statistic(rng.permutation(owners)) for _ in range(permutations)))
 
 
 def quantity_test(sizes: ArrayLike, permutations: int = PERMUTATIONS, seed: int = 0) -> Result:
     """The Gini coefficient of sizes (clients,) against as many records given to as many clients uniformly at random."""
     n = np.asarray(sizes, dtype=np.int64)
     rng = generator(seed, "analysis/quantity")
-    draws = rng.multinomial(int(n.sum()), np.full(len(n), 1 / max(1, len(n))), size=_enough(permutations))
+    draws = rng.multinomial(int(n.sum()), np.full(len(n), 1 / max(1, len(n))), size=max(0, permutations))
     return against(gini(n), (gini(draw) for draw in draws))
 
 
 def against(value: float, controls: Iterable[float]) -> Result:
     """A number beside the numbers of its control."""
     drawn = np.fromiter(controls, dtype=np.float64)
+    if not len(drawn):
+        raise FedkitError("a test without permutations tells nothing; give at least 1")
     low, high = np.percentile(drawn, [2.5, 97.5])
     # Equal up to rounding counts as equal: a sum in another order is no evidence.
     reached = int((drawn >= value - 1e-12 * max(1.0, abs(value))).sum())
@@ -114,9 +116,3 @@ def _known(values: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if len(names) < 2:
         raise FedkitError(f"a spread over clients needs two clients with a value; there are {len(names)}")
     return x[known], place
-
-
-def _enough(permutations: int) -> int:
-    if permutations < 1:
-        raise FedkitError(f"permutations is {permutations}; a test needs at least 1")
-    return permutations

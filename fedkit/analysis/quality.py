@@ -87,9 +87,7 @@ def answer_losses(
     """
     from ..training.prompts import get_template
 
-    rows, owners, tokens, reason = _rows(
-        loaded, texts.instruction, _answers(texts, which), texts.language, get_template(template), max_length
-    )
+    rows, owners, tokens, reason = _rows(loaded, texts, _answers(texts, which), get_template(template), max_length)
     sums = continuation_nll(loaded, rows, cache=cache, batch_tokens=batch_tokens, progress=progress).reshape(2, -1)
     given, alone = np.full((2, len(texts)), np.nan)
     with np.errstate(divide="ignore"):
@@ -111,19 +109,14 @@ def _answers(texts: Texts, which: str) -> list[str]:
 
 
 def _rows(
-    loaded: Loaded,
-    instructions: list[str],
-    answers: list[str],
-    languages: list[str],
-    template: Template,
-    max_length: int | None,
+    loaded: Loaded, texts: Texts, answers: list[str], template: Template, max_length: int | None
 ) -> tuple[list[Row], np.ndarray, np.ndarray, list[str]]:
     """All rows to score (first every answer given its instruction, then every answer alone), the records that they
     belong to, and for all records the tokens scored and the reason why none is."""
     room = _room(loaded, max_length)
     tokenizer = loaded.tokenizer
     plain = {"add_special_tokens": False, "verbose": False}  # no warning on long texts; they are cut below
-    questions = [template.prompt(q, language or "en") for q, language in zip(instructions, languages, strict=True)]
+    questions = [template.prompt(q, to or "en") for q, to in zip(texts.instruction, texts.language, strict=True)]
     prompts = tokenizer(questions, **plain)["input_ids"] if questions else []
     replies = tokenizer([answer.strip() for answer in answers], **plain)["input_ids"] if questions else []
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +54,6 @@ class View:
     records: int
     clients: int
     left_out: int
-
-    def row(self) -> dict[str, Any]:
-        """The view as a line of the table, columns `COLUMNS`."""
-        r = self.result
-        numbers = (r.value, r.control_mean, r.control_low, r.control_high, r.p, r.permutations)
-        counts = (self.records, self.clients, self.left_out)
-        return dict(zip(COLUMNS, (self.dataset, self.view, self.measure, *numbers, *counts), strict=True))
 
 
 def view(
@@ -120,7 +113,11 @@ def heterogeneity_table(views: Iterable[View]) -> pd.DataFrame:
     """Views as one tidy table, columns `COLUMNS`, in the order given."""
     import pandas as pd
 
-    return pd.DataFrame([view.row() for view in views], columns=list(COLUMNS))
+    rows = [
+        (v.dataset, v.view, v.measure, *astuple(v.result), v.records, v.clients, v.left_out)  # in the order of `Result`
+        for v in views
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def write_views(folder: str | Path, views: Iterable[View]) -> list[Path]:

@@ -33,17 +33,8 @@ def ridges(ax: Any, groups: Mapping[str, np.ndarray], *, x: str, fmt: str = ".2f
         ax.plot(values, foot + jitter, ".", color=colour, markersize=3.5, alpha=0.7, markeredgewidth=0)
         ax.plot([values.mean()] * 2, [foot - 0.26, foot + _ROW], color="black", linewidth=1.4)
         said = f"{values.mean():{fmt}} ± {values.std():{fmt}}, {len(values)} clients"
-        ax.annotate(
-            said,
-            (1, foot + 0.5 * _ROW),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=9,
-            bbox=PAPER,
-        )
+        place = {"xycoords": ("axes fraction", "data"), "xytext": (-2, 0), "textcoords": "offset points"}
+        ax.annotate(said, (1, foot + 0.5 * _ROW), ha="right", va="center", fontsize=9, bbox=PAPER, **place)
     ax.set_yticks([-row for row in range(len(known))], list(known))
     ax.set(xlabel=x, ylim=(-len(known) + 0.62, 0.8))
     ax.grid(axis="y", visible=False)

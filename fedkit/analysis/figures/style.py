@@ -58,16 +58,8 @@ def curves(ax: Any, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     for name in ends:
         xs, ys = lines[name]
         at = max(ys[-1], at + gap)
-        ax.annotate(
-            name,
-            (xs[-1], ys[-1]),
-            xytext=(1.02, at),
-            textcoords=("axes fraction", "data"),
-            color=palette[name],
-            va="center",
-            fontsize=10,
-            annotation_clip=False,
-        )
+        place = {"xytext": (1.02, at), "textcoords": ("axes fraction", "data"), "annotation_clip": False}
+        ax.annotate(name, (xs[-1], ys[-1]), color=palette[name], va="center", fontsize=10, **place)
 
 
 def bars(ax: Any, names: Sequence[str], values: Sequence[float], *, x: str, colour: Any = None) -> None:

@@ -64,17 +64,10 @@ def _bars(ax: Any, shares: pd.DataFrame, title: str, room: float) -> None:
     ax.set_ylabel("client", fontsize=9)
     ax.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"], fontsize=8)
     ax.grid(visible=False)
-    ax.legend(
-        handles=[Patch(color=colours[verb], label=verb) for verb in shares.columns],
-        loc="upper center",
-        bbox_to_anchor=(0.47, -0.09),
-        ncols=4,
-        frameon=False,
-        fontsize=7.5,
-        handlelength=0.9,
-        handletextpad=0.4,
-        columnspacing=0.9,
-    )
+    handles = [Patch(color=colours[verb], label=verb) for verb in shares.columns]
+    spacing = {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 0.9}
+    place = {"loc": "upper center", "bbox_to_anchor": (0.47, -0.09), "ncols": 4}
+    ax.legend(handles=handles, frameon=False, fontsize=7.5, **place, **spacing)
 
 
 def sunburst(ax: Any, pairs: pd.DataFrame, *, title: str = "", fontsize: float = 7.5, nouns: bool = True) -> int:

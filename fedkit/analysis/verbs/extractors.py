@@ -72,7 +72,7 @@ def pairs(texts: Sequence[str], tool: Extractor, *, cache: str | Path | None = N
 
 def root_verbs(
     texts: Texts,
-    extractor: str | Extractor = "auto",
+    tool: str | Extractor = "auto",
     *,
     language: str | None = "en",
     cache: str | Path | None = None,
@@ -88,7 +88,7 @@ def root_verbs(
     """
     import pandas as pd
 
-    tool = _chosen(extractor, options)
+    tool = extractor(tool, **options) if isinstance(tool, str) else tool
     spoken = np.array([language is None or spoken == language for spoken in texts.language], dtype=bool)
     places = np.flatnonzero(spoken)
     verb_nouns = pairs([texts.instruction[i] for i in places], tool, cache=cache, show=show)
@@ -102,10 +102,6 @@ def root_verbs(
     )
     frame.attrs = {"dataset": texts.name, "extractor": tool.name, "left_out": int((~spoken).sum())}
     return frame
-
-
-def _chosen(tool: str | Extractor, options: dict[str, Any]) -> Extractor:
-    return extractor(tool, **options) if isinstance(tool, str) else tool
 
 
 @dataclass(frozen=True)

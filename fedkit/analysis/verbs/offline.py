@@ -68,8 +68,7 @@ def _clause(ts: list[Token]) -> Pair:
     word = ts[0].word
     following = ts[1].word if len(ts) > 1 else ""
     if word == "do" and following == "not":
-        at = past_adverbs(ts, 2)
-        return with_object(ts[at].word, ts, at + 1) if at < len(ts) and w.is_base_verb(ts[at].word) else NONE
+        return _infinitive(ts, 2)
     if word in w.WH:
         return _question(ts)
     if word in w.AUXILIARIES and not (word in {"do", "have"} and opens_noun_phrase(ts, 1) and following not in _PEOPLE):
@@ -137,7 +136,7 @@ def _question(ts: list[Token]) -> Pair:
 
 
 def _infinitive(ts: list[Token], at: int) -> Pair:
-    """`how to quickly peel ...`: the first base verb after an adverb."""
+    """`how to quickly peel ...`, `do not peel ...`: the base verb at `at` or after adverbs."""
     at = past_adverbs(ts, at)
     return with_object(ts[at].word, ts, at + 1) if at < len(ts) and w.is_base_verb(ts[at].word) else NONE
 

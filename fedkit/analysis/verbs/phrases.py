@@ -157,16 +157,10 @@ def verb_after_subject(ts: list[Token], start: int, tags: tuple[str, ...]) -> in
                 return i
             candidates.append(i)
         i += 1
-    opening = [i for i in candidates if ts[i].word in w.OPENING]
-    if opening:
-        return opening[0]
-    return _before_object(ts, candidates) if candidates else None
-
-
-def _before_object(ts: list[Token], candidates: list[int]) -> int:
-    """Of several words that may be the verb, the one with an article or number behind it; else the last."""
     articles = w.DETERMINERS | w.POSSESSIVES | w.OBJECTS | w.NUMBERS
-    return next((i for i in candidates if i + 1 < len(ts) and ts[i + 1].word in articles), candidates[-1])
+    opening = [i for i in candidates if ts[i].word in w.OPENING]
+    before_object = [i for i in candidates if i + 1 < len(ts) and ts[i + 1].word in articles]
+    return next(iter([*opening, *before_object, *candidates[-1:]]), None)
 
 
 def head_of_subject(ts: list[Token]) -> int:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from ...common.errors import FedkitError
 
@@ -32,28 +33,17 @@ def benepar_shims() -> Iterator[None]:
     """Inside the block benepar's own `Parser` and spaCy component load through `load_chart_parser`."""
     from benepar.parse_chart import ChartParser
 
-    original = ChartParser.__dict__["from_trained"]
-    ChartParser.from_trained = staticmethod(load_chart_parser)
-    try:
-        with tokenizer_shim():
-            yield
-    finally:
-        ChartParser.from_trained = original
+    with mock.patch.object(ChartParser, "from_trained", staticmethod(load_chart_parser)), tokenizer_shim():
+        yield
 
 
-@contextlib.contextmanager
-def tokenizer_shim() -> Iterator[None]:
+def tokenizer_shim() -> contextlib.AbstractContextManager[Any]:
     """Inside the block every tokenizer has `build_inputs_with_special_tokens`; its own, if it has one."""
     from transformers import PreTrainedTokenizerBase
 
-    absent = not hasattr(PreTrainedTokenizerBase, "build_inputs_with_special_tokens")
-    if absent:
-        PreTrainedTokenizerBase.build_inputs_with_special_tokens = with_special_tokens
-    try:
-        yield
-    finally:
-        if absent:
-            del PreTrainedTokenizerBase.build_inputs_with_special_tokens
+    name = "build_inputs_with_special_tokens"
+    own = getattr(PreTrainedTokenizerBase, name, with_special_tokens)
+    return mock.patch.object(PreTrainedTokenizerBase, name, own, create=True)
 
 
 def with_special_tokens(tokenizer: Any, token_ids_0: list[int], token_ids_1: list[int] | None = None) -> list[int]:
