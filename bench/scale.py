@@ -1,6 +1,6 @@
 """How far building goes: `python bench/scale.py`.
 
-Every embedded dataset of a profile built once, and 1,000,000 raw arena votes by 50,000 judges, streamed from a Parquet
+Every embedded dataset of a profile built once, and 1,000,000 raw arena votes by 50,000 voters, streamed from a Parquet
 file into a saved FederatedDataset. The large build runs in a process of its own; its peak resident memory is `VmHWM`.
 """
 
@@ -24,10 +24,10 @@ EACH_SECONDS, PEAK_MB = 10.0, 2_000.0  # issue: an embedded dataset; the million
 BLOCK = 15_000  # embedded votes, and rows of the file written at a time
 
 
-def write_votes(folder: Path, records: int, judges: int) -> float:
+def write_votes(folder: Path, records: int, voters: int) -> float:
     """A Parquet file of arena votes in the upstream schema, and its size in MB.
 
-    A block of embedded votes over and over, each time under other judges: a few cast many votes, most a few.
+    A block of embedded votes over and over, each time under other voters: a few cast many votes, most a few.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -36,13 +36,13 @@ def write_votes(folder: Path, records: int, judges: int) -> float:
 
     block = pa.Table.from_pylist(list(embedded_records("arena", min(BLOCK, records))))
     rng = np.random.default_rng(0)
-    weights = rng.lognormal(sigma=1.2, size=judges)
+    weights = rng.lognormal(sigma=1.2, size=voters)
     path = folder / "chatbot_arena_conversations" / "train.parquet"
     path.parent.mkdir(parents=True)
     with pq.ParquetWriter(path, block.schema) as file:
         for start in range(0, records, len(block)):
             part = block.slice(0, min(len(block), records - start))
-            who = rng.choice(judges, size=part.num_rows, p=weights / weights.sum())
+            who = rng.choice(voters, size=part.num_rows, p=weights / weights.sum())
             names = pa.array([f"arena_user_{i}" for i in who])
             file.write_table(part.set_column(part.schema.get_field_index("judge"), "judge", names))
     return path.stat().st_size / 1e6
@@ -78,7 +78,7 @@ def measure(options: Any) -> Report:
         rows.append({"build": name, "raw": f"{built.drops.read:,}", "time": f"{data[name]:.2f} s", "gives": gives})
     with tempfile.TemporaryDirectory(prefix="fedkit-") as name:
         folder = Path(name)
-        size = write_votes(folder, options.records, options.judges)
+        size = write_votes(folder, options.records, options.voters)
         command = [sys.executable, __file__, "--large", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -94,7 +94,7 @@ def measure(options: Any) -> Report:
         Target("slowest embedded build", round(slowest, 2), "at most", EACH_SECONDS, "s"),
         Target("peak of 1,000,000 records", round(large["peak_mb"]) if whole else None, "at most", PEAK_MB, "MB"),
     ]
-    settings = {"profile": options.profile, "records": options.records, "judges": options.judges}
+    settings = {"profile": options.profile, "records": options.records, "voters": options.voters}
     return Report(rows, settings, targets, [], data)
 
 
@@ -102,7 +102,7 @@ def main() -> int:
     """Some minutes: a million votes are checked one by one."""
     options = parser(__doc__)
     options.add_argument("--records", type=int, default=1_000_000)
-    options.add_argument("--judges", type=int, default=50_000)
+    options.add_argument("--voters", type=int, default=50_000)
     options.add_argument("--profile", default="mini", choices=("smoke", "mini"))
     options.add_argument("--large", type=Path, help="build from this folder alone and print its numbers")
     given = options.parse_args()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from .common.errors import FedkitError
 from .runner.commands import COMMANDS
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command of `fedkit.runner.commands`; exit code 2 for one that is not known."""
+    """Run a command of `fedkit.runner.commands`; exit code 2 for a user's mistake, such as a name that is not known."""
     name, rest = (argv[0], argv[1:]) if argv else ("", [])
     if name in COMMANDS:
-        return COMMANDS[name](rest)
+        try:
+            return COMMANDS[name](rest)
+        except FedkitError as error:
+            print(error, file=sys.stderr)
+            return 2
     lines = [f"  {known:12} {(work.__doc__ or '').splitlines()[0]}" for known, work in COMMANDS.items()]
     print("usage: python -m fedkit COMMAND [options]\n" + "\n".join(lines), file=sys.stderr if name else sys.stdout)
     return 2 if name and name not in ("-h", "--help") else 0

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from ..analysis.client_texts import Texts, lengths, texts
 from ..analysis.summaries import mean_and_sd
 from ..analysis.views import View, quantity_view, view
@@ -80,7 +82,10 @@ def measure(built: Built, profile: Profile) -> Numbers:
         quantities=quantities,
         languages=_languages(said),
         views=_views(dataset, said, counted),
-        columns=[(field.name, _type(field.type)) for field in dataset.table.schema],
+        columns=[
+            (field.name, "list of turns (role, content)" if pa.types.is_list(field.type) else str(field.type))
+            for field in dataset.table.schema
+        ],
         source=built.located.describe(),
         tokenizer=profile.model.name,
     )
@@ -99,9 +104,3 @@ def _views(dataset: FederatedDataset, said: Texts, counted: Any) -> list[View]:
     for column in ("instruction", "response"):
         views.append(view(dataset, f"{column} length", counted[column], said.owner, by="variance"))
     return views
-
-
-def _type(kind: Any) -> str:
-    import pyarrow as pa
-
-    return "list of turns (role, content)" if pa.types.is_list(kind) else str(kind)

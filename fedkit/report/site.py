@@ -6,6 +6,7 @@ Everything on it is read from files that the notebooks and the runner wrote; the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,9 @@ def collect(results: Path) -> dict[str, Any]:
         "summary": summary,
         "profile": summary.get("profile", results.resolve().name),
         "notebooks": notebooks,
-        "counts": _counts(n["status"] for n in notebooks),
+        "counts": dict(Counter(n["status"] for n in notebooks)),
         "claims": claims,
-        "verdicts": _counts(c["verdict"] for c in claims),
+        "verdicts": dict(Counter(c["verdict"] for c in claims)),
         "tables": [_table(path) for path in tables if not path.stem.endswith("_seeds")],
         "figures": [
             {"name": path.stem, "title": title(path.stem), "src": f"figures/{path.name}", "vector": _beside(path)}
@@ -128,13 +129,6 @@ def _notebook(entry: Any, results: Path) -> dict[str, Any]:
     if html and not (results / html).exists() and (results / "notebooks" / Path(html).name).exists():
         html = f"notebooks/{Path(html).name}"
     return known | {"html": html if html and (results / html).exists() else "", "status": known["status"] or "unknown"}
-
-
-def _counts(words: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for word in words:
-        counts[word] = counts.get(word, 0) + 1
-    return counts
 
 
 def _json(path: Path, kind: type) -> Any:

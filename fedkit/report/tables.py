@@ -55,7 +55,7 @@ class ResultsTable:
         cell.update({int(s): float(v) for s, v in zip(names, numbers, strict=True)})
 
     def add_series(self, row: str, by_seed: Mapping[int, pd.Series]) -> None:
-        """Put in a row: seed -> series of values by metric, as `fedkit.evaluation.ref.by_language` gives them."""
+        """Put in a row: seed -> series of values by metric, as `Row.series` gives them."""
         for seed, series in by_seed.items():
             for metric, value in series.items():
                 self.add(row, str(metric), float(value), seed)

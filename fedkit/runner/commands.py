@@ -1,39 +1,23 @@
-"""Subcommands of `python -m fedkit` that need a session: export, cards, data-folder. Each is `main(argv) -> exit code`.
+"""What `python -m fedkit` does: export, cards, data-folder. Each takes the words after its name, gives the exit code.
 
-0: all well; 1: `cards --check` found a stale file; 2: a user's mistake, said in a sentence.
+0: all well; 1: `cards --check` met a stale file. A `FedkitError` becomes a sentence and 2 (`fedkit.__main__`).
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
 
-from ..common.errors import FedkitError, unknown
+from ..common.errors import unknown
 from ..common.files import project_root, write_text
 from ..data.datasets.registry import DATASETS
 from ..data.export import FORMATS, export, export_parquet
 from ..data.sources import RawSource
 from ..session import Session
-
-Command = Callable[[Sequence[str]], int]
-
-
-def _in_a_sentence(command: Command) -> Command:
-    @wraps(command)
-    def run(argv: Sequence[str]) -> int:
-        try:
-            return command(argv)
-        except FedkitError as error:
-            print(error, file=sys.stderr)
-            return 2
-
-    return run
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -51,7 +35,6 @@ def _session(options: argparse.Namespace) -> Iterator[Session]:
         yield Session(options.profile, data_dir=options.data_dir, offline=options.offline, results_dir=scratch)
 
 
-@_in_a_sentence
 def export_command(argv: Sequence[str]) -> int:
     """Build a dataset of a profile and write it for other programs."""
     parser = _parser("export", "Federated datasets for other programs: JSON, one Parquet file, or a `datasets` folder.")
@@ -84,7 +67,6 @@ def rendered(names: Sequence[str], kit: Session) -> Iterator[tuple[str, str]]:
             yield f"{name}.croissant.json", render_croissant(DATASETS[name], file)
 
 
-@_in_a_sentence
 def cards_command(argv: Sequence[str]) -> int:
     """Write the datasets' cards and Croissant files, or check that they are what a build gives today."""
     parser = _parser("cards", "Write the cards and Croissant files, or check that they are fresh.")
@@ -157,6 +139,6 @@ def data_folder_command(argv: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Command] = MappingProxyType(
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
     {"export": export_command, "cards": cards_command, "data-folder": data_folder_command}
 )

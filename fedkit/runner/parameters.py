@@ -37,11 +37,6 @@ class Declared:
     kinds: tuple[type, ...]
     text: str  # the default as written
 
-    @property
-    def wanted(self) -> str:
-        """Its types in words."""
-        return " or ".join(kind.__name__ for kind in self.kinds)
-
 
 def declared(notebook: Notebook) -> dict[str, Declared]:
     """The assignments of the one cell tagged `parameters`; FedkitError where there is none, or it cannot be read."""
@@ -102,7 +97,8 @@ def convert(item: Declared, text: str) -> Any:
         return list(value)  # papermill writes both as a list
     if str in item.kinds:
         return text
-    raise FedkitError(f"-p {item.name} {text}: wants {item.wanted}, as in its default {item.text}")
+    wanted = " or ".join(kind.__name__ for kind in item.kinds)
+    raise FedkitError(f"-p {item.name} {text}: wants {wanted}, as in its default {item.text}")
 
 
 def parameters(chosen: Sequence[Notebook], options: Options) -> dict[str, dict[str, Any]]:

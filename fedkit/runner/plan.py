@@ -133,23 +133,13 @@ class Step:
         return self.state != "unchanged"
 
 
-def expected_seconds(notebook: Notebook, profile: str, record: Mapping[str, Any] | None) -> float:
-    """How long it took the last time it came through, else the metadata's minutes for the profile."""
-    if record and record.get("status") == "ok" and record.get("seconds"):
-        return float(record["seconds"])
-    return 60.0 * float(notebook.minutes.get(profile, DEFAULT_MINUTES))
-
-
 def missing_products(notebook: Notebook, folder: Path) -> list[str]:
     """The products named in the metadata that are not (or empty) under results/<profile>."""
-    return [name for name in notebook.products if not _there(folder / name)]
+    places = {name: folder / name for name in notebook.products}
+    return [n for n, path in places.items() if not (path.is_dir() or (path.is_file() and path.stat().st_size > 0))]
 
 
-def _there(path: Path) -> bool:
-    return path.is_dir() or (path.is_file() and path.stat().st_size > 0)
-
-
-def _judge(
+def _state(
     notebook: Notebook, fingerprint: Mapping[str, str], record: Mapping[str, Any] | None, folder: Path
 ) -> tuple[str, str]:
     if record is None:
@@ -184,21 +174,19 @@ def make_plan(options: Options) -> list[Step]:
     for number in numbers:
         notebook, record = notebooks[number], records.get(number)
         known[number] = fingerprints.of(notebook, values[number], known)
-        state, why = _judge(notebook, known[number], record, options.folder)
+        state, why = _state(notebook, known[number], record, options.folder)
         if number not in chosen:
             if state == "unchanged":
                 continue
-            why = f"needed by {', '.join(_dependants(notebooks, chosen, number))}; {why}"
+            why = f"needed by {', '.join(n for n in chosen if number in needed(notebooks, [n]))}; {why}"
         elif state == "unchanged" and options.force:
             state, why = "forced", "--force"
-        seconds = expected_seconds(notebook, options.profile.name, record)
-        timed = options.profile.name in notebook.minutes or (record or {}).get("status") == "ok"
+        measured = record and record.get("status") == "ok" and record.get("seconds")
+        stated = notebook.minutes.get(options.profile.name)
+        seconds = float(measured or 60.0 * float(DEFAULT_MINUTES if stated is None else stated))
+        timed = stated is not None or (record or {}).get("status") == "ok"
         steps.append(Step(notebook, values[number], known[number], state, why, seconds, timed))
     return steps
-
-
-def _dependants(notebooks: Mapping[str, Notebook], chosen: Sequence[str], number: str) -> list[str]:
-    return [one for one in chosen if one != number and number in needed(notebooks, [one])]
 
 
 def time_left(steps: Sequence[Step], jobs: int, elapsed: Mapping[str, float], pace: float = 1.0) -> float:

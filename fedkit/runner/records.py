@@ -94,18 +94,15 @@ def update_status(folder: Path, outcome: Outcome) -> None:
 
 def device() -> dict[str, Any]:
     """The processor and the GPUs of this machine, by the system's own words (torch is not asked)."""
-    names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     gpus = output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "gpu": gpus.splitlines() if gpus else [],
     }
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
 def write_summary(options: Options, outcomes: Sequence[Outcome], *, started: str, wall_seconds: float) -> None:

@@ -150,7 +150,7 @@ def test_scale(record):
     """Every dataset is built, and every raw vote of the large file is read; the share kept follows from the block."""
     from fedkit.data.datasets.registry import DATASETS
 
-    result = record("scale", "--records", 3000, "--judges", 100, "--profile", "smoke")
+    result = record("scale", "--records", 3000, "--voters", 100, "--profile", "smoke")
     assert {row["build"] for row in result["rows"]} == {*DATASETS, "arena votes, Parquet"}
     large = result["data"]["large"]
     assert large["read"] == 3000 and 0 < large["kept"] < 3000 and 0 < large["clients"] <= 100

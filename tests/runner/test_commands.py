@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fedkit.__main__ import main
 from fedkit.data.datasets.registry import DATASETS, SOURCES
 from fedkit.data.export import IMPORTS
 from fedkit.data.federated import FederatedDataset
@@ -68,7 +69,7 @@ def test_a_control_is_exported_as_it_is_built(smoke, tmp_path):
     ],
 )
 def test_a_mistake_is_a_sentence(words, says, tmp_path, capsys):
-    assert export_command([words[0], "--profile", "smoke", *words[1:], "--out", str(tmp_path / "x")]) == 2
+    assert main(["export", words[0], "--profile", "smoke", *words[1:], "--out", str(tmp_path / "x")]) == 2
     shown = capsys.readouterr().err
     assert re.search(says, shown) and shown.count("\n") == 1
     assert not list(tmp_path.iterdir())
@@ -106,7 +107,7 @@ def test_cards_writes_checks_and_says_what_is_stale(tmp_path, capsys):
 
 
 def test_an_unknown_dataset_is_named(capsys):
-    assert cards_command(["fed_ayaa"]) == 2
+    assert main(["cards", "fed_ayaa"]) == 2
     assert "unknown dataset 'fed_ayaa'; known: " in capsys.readouterr().err
 
 
