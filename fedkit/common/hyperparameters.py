@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from math import inf, isfinite
 from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
@@ -43,24 +43,12 @@ def construct(kind: str, registry: Mapping[str, type[T]], name: str, params: Map
 
 
 def require(
-    of: Any,
-    field: str,
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
+    of: Any, field: str, *, least: float = -inf, above: float = -inf, most: float = inf, below: float = inf
 ) -> None:
     """`FedkitError` unless `of.field` is finite and within the bounds that are given; `of.name` is named."""
     value = getattr(of, field)
-    bounds = {
-        "at least": (least, lambda bound: value >= bound),
-        "above": (above, lambda bound: value > bound),
-        "at most": (most, lambda bound: value <= bound),
-        "below": (below, lambda bound: value < bound),
-    }
-    given = {words: (bound, holds) for words, (bound, holds) in bounds.items() if bound is not None}
-    if math.isfinite(value) and all(holds(bound) for bound, holds in given.values()):
+    if isfinite(value) and least <= value <= most and above < value < below:
         return
-    wanted = " and ".join(["finite", *(f"{words} {bound:g}" for words, (bound, _) in given.items())])
+    bounds = {"at least": least, "above": above, "at most": most, "below": below}
+    wanted = " and ".join(["finite", *(f"{words} {bound:g}" for words, bound in bounds.items() if isfinite(bound))])
     raise FedkitError(f"{field} of {of.name} is {value}; it must be {wanted}")

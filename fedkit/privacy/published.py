@@ -55,46 +55,24 @@ def sensitivity(*, lr: float, clip: float, records: int, clients: int) -> float:
     return 2 * lr * clip / (records / clients)
 
 
-def paper_sigma(
-    epsilon: float,
-    delta: float,
-    *,
-    sampled: float,
-    rounds: int,
-    lr: float,
-    clip: float,
-    records: int,
-    clients: int,
-) -> float:
+def paper_sigma(epsilon: float, delta: float, *, sampled: float, rounds: int, **numbers: Any) -> float:
     """sigma = delta_l sqrt(2 q N ln(1 / delta)) / epsilon (FedLLM-Bench, D.3, after Wei et al. 2020).
 
     The deviation of the noise on each coordinate of each upload. `sampled`: q, the share of clients in a round;
-    `rounds`: N. `FedkitError` for values outside their ranges.
+    `rounds`: N; `numbers`: those of `sensitivity`. `FedkitError` for values outside their ranges.
     """
     _positive(epsilon=epsilon, rounds=rounds, sampled=sampled)
     if not 0 < delta < 1 or not sampled <= 1:
         raise FedkitError(
             f"delta is {delta} and the share of clients {sampled}; delta lies in (0, 1), the share in (0, 1]"
         )
-    spread = math.sqrt(2 * sampled * rounds * math.log(1 / delta))
-    return sensitivity(lr=lr, clip=clip, records=records, clients=clients) * spread / epsilon
+    return sensitivity(**numbers) * math.sqrt(2 * sampled * rounds * math.log(1 / delta)) / epsilon
 
 
-def claimed_epsilon(
-    sigma: float,
-    delta: float,
-    *,
-    sampled: float,
-    rounds: int,
-    lr: float,
-    clip: float,
-    records: int,
-    clients: int,
-) -> float:
+def claimed_epsilon(sigma: float, delta: float, **numbers: Any) -> float:
     """The epsilon that the paper's formula states for a fixed sigma (its Table 8): `paper_sigma` turned round."""
     _positive(sigma=sigma)
-    rest = dict(sampled=sampled, rounds=rounds, lr=lr, clip=clip, records=records, clients=clients)
-    return paper_sigma(1.0, delta, **rest) / sigma  # type: ignore[arg-type]
+    return paper_sigma(1.0, delta, **numbers) / sigma
 
 
 def _positive(**values: float) -> None:

@@ -37,10 +37,9 @@ class Progress:
 
 def save_progress(path: Path, progress: Progress) -> None:
     """Write a checkpoint; the file of before stays whole until the new one is complete."""
-    tensors = {f"adapter/{k}": v for k, v in progress.adapter.items()}
-    tensors |= {f"server/{slot}/{k}": v for slot, s in progress.server.items() for k, v in s.items()}
-    tensors |= {f"deltas/{k}": v for k, v in progress.deltas.total.items()}
-    tensors |= {f"uploads/{k}": v for k, v in progress.uploads.total.items()}
+    groups = {"adapter": progress.adapter, "deltas": progress.deltas.total, "uploads": progress.uploads.total}
+    groups |= {f"server/{slot}": state for slot, state in progress.server.items()}
+    tensors = {f"{group}/{name}": t for group, state in groups.items() for name, t in state.items()}
     header = {
         "round": progress.round,
         "done": progress.done,
@@ -71,19 +70,14 @@ def load_progress(path: Path) -> Progress | None:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["fedkit"])
             groups: dict[str, State] = {"adapter": {}, "deltas": {}, "uploads": {}}
-            server: ServerState = {}
             for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-                group, rest = key.split("/", 1)
-                if group == "server":
-                    slot, rest = rest.split("/", 1)
-                    server.setdefault(slot, {})[rest] = file.get_tensor(key)
-                else:
-                    groups[group][rest] = file.get_tensor(key)
+                *group, name = key.split("/", 2 if key.startswith("server/") else 1)
+                groups.setdefault("/".join(group), {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FedkitError(f"{path}: unreadable checkpoint ({error}); delete it to start the run again") from error
     return Progress(
         adapter=groups["adapter"],
-        server=server,
+        server={group.partition("/")[2]: state for group, state in groups.items() if "/" in group},
         round=header["round"],
         done=header["done"],
         deltas=RunningMean(groups["deltas"], *header["deltas"]),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from ..common.errors import FedkitError, unknown
@@ -36,41 +35,38 @@ _ALPACA_HEADS: Mapping[str, tuple[str, str]] = {
 }
 _VICUNA_SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
-    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
 )
 
 
 def _alpaca(instruction: str, language: str) -> str:
-    if language not in ALPACA_PREAMBLE:  # the neighbours of Fed-Aya's languages, and anything else
-        language = "en"
     ask, answer = _ALPACA_HEADS[language]
-    return f"{ALPACA_PREAMBLE[language]}\n\n### {ask}:\n{instruction}\n\n### {answer}:\n"
-
-
-def _alpaca_english(instruction: str, language: str) -> str:
-    return _alpaca(instruction, "en")
-
-
-def _vicuna(instruction: str, language: str) -> str:
-    return f"{_VICUNA_SYSTEM} USER: {instruction} ASSISTANT: "
+    return f"\n\n### {ask}:\n{instruction}\n\n### {answer}:\n"
 
 
 @dataclass(frozen=True)
 class Template:
-    """A named way from an instruction to the text that the answer continues."""
+    """A named way from an instruction, or a conversation, to the text that the answer continues."""
 
     name: str
-    _prompt: Any
+    preamble: Mapping[str, str]  # by language, said once; English stands for all others
+    turn: Callable[[str, str], str]  # of an instruction in a language
+    gap: str = ""  # between an answer and the next turn, where no end token closes the answer
 
     def prompt(self, instruction: str, language: str = "en") -> str:
         """The text before the answer, for an instruction in a language (two-letter code)."""
-        return self._prompt(instruction.strip(), language)
+        spoken = language if language in self.preamble else "en"
+        return self.preamble[spoken] + self.later(instruction, language)
+
+    def later(self, instruction: str, language: str = "en") -> str:
+        """The text of a later turn."""
+        return self.turn(instruction.strip(), language if language in self.preamble else "en")
 
 
 TEMPLATES: Mapping[str, Template] = {
-    "alpaca": Template("alpaca", _alpaca),
-    "alpaca_english": Template("alpaca_english", _alpaca_english),
-    "vicuna_v1.1": Template("vicuna_v1.1", _vicuna),
+    "alpaca": Template("alpaca", ALPACA_PREAMBLE, _alpaca),
+    "alpaca_english": Template("alpaca_english", {"en": ALPACA_PREAMBLE["en"]}, _alpaca),
+    "vicuna_v1.1": Template("vicuna_v1.1", {"en": _VICUNA_SYSTEM}, lambda text, _: f"USER: {text} ASSISTANT: ", " "),
 }
 
 
@@ -97,14 +93,12 @@ def turn_prompts(template: str | Template, turns: Sequence[Turn], language: str 
     in another order or an unknown template.
     """
     form = get_template(template) if isinstance(template, str) else template
-    if form.name not in _CHATS:
-        raise unknown("template for conversations", form.name, _CHATS)
     for place, turn in enumerate(turns):
         wanted = ("user", "assistant")[place % 2]
         if turn["role"] != wanted:
             raise FedkitError(f"turn {place} of a conversation is by {turn['role']!r}; turns alternate, so {wanted!r}")
     first, *later = (turn["content"] for turn in turns[::2])
-    return [form.prompt(first, language)] + [_CHATS[form.name].later(form, each, language) for each in later]
+    return [form.prompt(first, language)] + [form.later(each, language) for each in later]
 
 
 def conversation_prompt(
@@ -119,33 +113,7 @@ def conversation_prompt(
     first, *later = turn_prompts(form, turns, language)
     if len(turns) % 2 == 0:
         raise FedkitError(f"a conversation of {len(turns)} turns does not end with the user's; give what to answer")
-    between = end or _CHATS[form.name].gap
+    between = end or form.gap
     return first + "".join(
         answer["content"].strip() + between + text for answer, text in zip(turns[1::2], later, strict=True)
     )
-
-
-@dataclass(frozen=True)
-class _Chat:
-    """The text of a later turn, and what stands before it where no end token closed the answer."""
-
-    later: Callable[[Template, str, str], str]
-    gap: str
-
-
-def _later_alpaca(form: Template, instruction: str, language: str) -> str:
-    whole = form.prompt(instruction, language)
-    return whole.removeprefix(next(p for p in ALPACA_PREAMBLE.values() if whole.startswith(p)))
-
-
-def _later_vicuna(form: Template, instruction: str, language: str) -> str:
-    return form.prompt(instruction, language).removeprefix(form.prompt("", language).partition("USER:")[0])
-
-
-_CHATS: Mapping[str, _Chat] = MappingProxyType(
-    {
-        "alpaca": _Chat(_later_alpaca, ""),
-        "alpaca_english": _Chat(_later_alpaca, ""),
-        "vicuna_v1.1": _Chat(_later_vicuna, " "),
-    }
-)
