@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from judge_tools import KEY, MODEL, grade, item, number_of, rating_of, set_environment, spec
 
 from fedkit.common.errors import FedkitError
 from fedkit.common.seeds import generator
-from fedkit.evaluation.judges import Judge, JudgeReport, OpenAIJudge
+from fedkit.evaluation.judges import Judge, JudgeReport, JudgeSpec, OpenAIJudge
 from fedkit.evaluation.judges.chat import retry_after
 from tools.loopback_judge import FAULTS, LoopbackServer
 
@@ -236,3 +239,14 @@ def test_a_server_that_drips_is_given_up_in_time():
         judge = OpenAIJudge(spec(server, timeout=0.5))
         assert judge.rate_all([item(1)]) == [2.0]
     assert judge.report.retries == {"time-out": 1}
+
+
+def test_the_loopback_judge_by_hand():
+    """`python tools/loopback_judge.py` prints its address and grades all alike until it is stopped."""
+    tool = Path(__file__).parents[2] / "tools" / "loopback_judge.py"
+    with subprocess.Popen([sys.executable, str(tool), "--grade", "4"], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            judge = OpenAIJudge(JudgeSpec("m", server.stdout.readline().strip()))
+            assert judge.rate_all([item(1), item(2)]) == [4.0, 4.0]
+        finally:
+            server.kill()
