@@ -78,7 +78,7 @@ def sentences(count, seed):
             return phrase(noun)
         return f"(NP {phrase(noun)} (PP (IN {one(PREPOSITIONS)}) {phrase(one(NOUNS))}))"
 
-    made = []
+    some = []
     for _ in range(count):
         verb, noun = one(VERBS), one(NOUNS)
         base = f"(VP (VB {verb}) {object_(noun)})"
@@ -98,8 +98,8 @@ def sentences(count, seed):
             ),
         ]
         bracketed, verb, noun = one(shapes)
-        made.append(Sentence(Tree("TOP", [Tree.fromstring(bracketed)]), verb, noun))
-    return made
+        some.append(Sentence(Tree("TOP", [Tree.fromstring(bracketed)]), verb, noun))
+    return some
 
 
 def vocabularies(trees):
@@ -171,13 +171,13 @@ def _bert(texts):
     from transformers import BertConfig, BertTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer(lowercase=True)
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special, show_progress=False)
-    made.train_from_iterator(texts, trainer)
-    made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer = BertTokenizerFast(tokenizer_object=made, model_max_length=128)
+    inner.train_from_iterator(texts, trainer)
+    inner.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer = BertTokenizerFast(tokenizer_object=inner, model_max_length=128)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -193,14 +193,14 @@ def _t5(texts):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import T5Config, T5TokenizerFast
 
-    made = Tokenizer(models.Unigram())
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
-    made.decoder = decoders.Metaspace()
+    inner = Tokenizer(models.Unigram())
+    inner.pre_tokenizer = pre_tokenizers.Metaspace()
+    inner.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
     trainer = trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False)
-    made.train_from_iterator(texts, trainer)
-    made.post_processor = processors.TemplateProcessing("$A </s>", "$A </s> $B </s>", [("</s>", 1)])
-    tokenizer = T5TokenizerFast(tokenizer_object=made, extra_ids=0, model_max_length=128)
+    inner.train_from_iterator(texts, trainer)
+    inner.post_processor = processors.TemplateProcessing("$A </s>", "$A </s> $B </s>", [("</s>", 1)])
+    tokenizer = T5TokenizerFast(tokenizer_object=inner, extra_ids=0, model_max_length=128)
     config = T5Config(
         vocab_size=len(tokenizer), d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2, decoder_start_token_id=0
     )

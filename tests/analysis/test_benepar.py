@@ -40,9 +40,9 @@ def spelled(sentence):
 def test_the_trained_parser_finds_verb_and_noun_of_unseen_sentences(single):
     """A parser of a small grammar must read sentences of that grammar which it has not seen."""
     tool = extractor("benepar", model=single)
-    asked = sentences(100, seed=7)
-    found = tool([spelled(s) for s in asked])
-    assert sum(pair == (s.verb, s.noun) for pair, s in zip(found, asked, strict=True)) >= 95
+    unseen = sentences(100, seed=7)
+    guesses = tool([spelled(s) for s in unseen])
+    assert sum(pair == (s.verb, s.noun) for pair, s in zip(guesses, unseen, strict=True)) >= 95
     assert tool.name == "benepar (home_made)"
 
 

@@ -20,7 +20,7 @@ KEY = "sk-test-do-not-write-me-down"
 def server():
     """An embeddings server: the vector of a text is (its length, 1); answers come in reverse order.
 
-    `faults` are status codes given before it answers; `asked` are the inputs that it answered.
+    `faults` are status codes given before it answers; `answered` are the inputs that it answered.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -32,7 +32,7 @@ def server():
                 self.send_header("retry-after-ms", "1")
                 self.end_headers()
                 return
-            state.asked.append(body["input"])
+            state.answered.append(body["input"])
             data = [
                 {"object": "embedding", "index": i, "embedding": [float(len(text)), 1.0]}
                 for i, text in enumerate(body["input"])
@@ -50,7 +50,7 @@ def server():
             pass
 
     state = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.faults, state.asked = [], []
+    state.faults, state.answered = [], []
     threading.Thread(target=state.serve_forever, daemon=True).start()
     yield state
     state.shutdown()
@@ -72,16 +72,16 @@ def unit(texts):
 def test_remote_vectors_in_order_and_each_text_asked_once(server, remote, tmp_path):
     texts = ["a", "bbbb", "a", "cc", "dddddd"]
     assert np.allclose(remote().embed(texts), unit(texts), atol=1e-6)
-    assert sorted(len(batch) for batch in server.asked) == [2, 2]  # four different texts, two at a time
+    assert sorted(len(batch) for batch in server.answered) == [2, 2]  # four different texts, two at a time
     again = remote().embed(["dddddd", "new", "a"])
-    assert np.allclose(again, unit(["dddddd", "new", "a"]), atol=1e-6) and server.asked[2:] == [["new"]]
+    assert np.allclose(again, unit(["dddddd", "new", "a"]), atol=1e-6) and server.answered[2:] == [["new"]]
     assert KEY.encode() not in (tmp_path / "vectors.sqlite").read_bytes()
 
 
 def test_a_server_that_stumbles_is_asked_again(server, remote):
     server.faults = [429, 500]
     assert np.allclose(remote().embed(["a"]), unit(["a"]), atol=1e-6)
-    assert not server.faults and server.asked == [["a"]]
+    assert not server.faults and server.answered == [["a"]]
 
 
 def test_what_came_before_a_fault_is_kept(server, remote):
@@ -91,7 +91,7 @@ def test_what_came_before_a_fault_is_kept(server, remote):
         remote(retries=0).embed(["a", "bb", "ccc"])
     assert KEY not in str(caught.value)
     remote().embed(["a", "bb", "ccc"])
-    assert server.asked == [["a", "bb"], ["ccc"]]
+    assert server.answered == [["a", "bb"], ["ccc"]]
 
 
 def test_a_missing_key_and_a_broken_cache_are_named(remote, tmp_path, monkeypatch):

@@ -69,12 +69,12 @@ def naive(loaded, question, answer, language, max_length=512, template="alpaca")
 def test_it_is_the_ratio_of_two_cross_entropies(loaded, template, adapter):
     if adapter:
         set_adapter_state(loaded.model, random_state(loaded.model, scale=0.3))
-    found = answer_losses(loaded, make_texts(), template=template)
+    losses = answer_losses(loaded, make_texts(), template=template)
     expected = np.array([naive(loaded, *pair, template=template) for pair in PAIRS])
-    np.testing.assert_allclose(np.stack([found.given, found.alone], 1), expected, rtol=2e-5)
-    np.testing.assert_array_equal(found.ifd, found.given / found.alone)
-    np.testing.assert_array_equal(found.ifd, ifd(loaded, make_texts(), template=template))
-    assert found.undefined() == {} and found.tokens[0] == len(
+    np.testing.assert_allclose(np.stack([losses.given, losses.alone], 1), expected, rtol=2e-5)
+    np.testing.assert_array_equal(losses.ifd, losses.given / losses.alone)
+    np.testing.assert_array_equal(losses.ifd, ifd(loaded, make_texts(), template=template))
+    assert losses.undefined() == {} and losses.tokens[0] == len(
         loaded.tokenizer(PAIRS[0][1], add_special_tokens=False)["input_ids"]
     )
 
@@ -89,18 +89,18 @@ def test_a_batch_changes_nothing(loaded):
 
 def test_a_shared_beginning_is_read_once_and_changes_nothing(loaded, monkeypatch):
     """Rows of one template in one batch against each row by itself; two templates in turn."""
-    made = np.random.default_rng(3)
-    heads = [made.integers(3, 300, size=size).tolist() for size in (30, 25)]
-    rows = [(heads[i % 2] + made.integers(3, 300, size=4 + i).tolist(), len(heads[i % 2]) + i % 3) for i in range(12)]
+    rng = np.random.default_rng(3)
+    heads = [rng.integers(3, 300, size=size).tolist() for size in (30, 25)]
+    rows = [(heads[i % 2] + rng.integers(3, 300, size=4 + i).tolist(), len(heads[i % 2]) + i % 3) for i in range(12)]
     rows.append(([0, 7, 8, 9], 1))  # an answer alone
-    found = []
+    lengths = []
     monkeypatch.setattr(
-        likelihood, "_shared", lambda rows, real=likelihood._shared: found.append(real(rows)) or found[-1]
+        likelihood, "_shared", lambda rows, real=likelihood._shared: lengths.append(real(rows)) or lengths[-1]
     )
     together = continuation_nll(loaded, rows)
-    assert sorted(found) == [0, 24, 29]  # the token before the first continuation stays with its row
+    assert sorted(lengths) == [0, 24, 29]  # the token before the first continuation stays with its row
     np.testing.assert_allclose(together, continuation_nll(loaded, rows, batch_tokens=1), rtol=1e-5)
-    assert set(found[3:]) == {0}
+    assert set(lengths[3:]) == {0}
 
 
 def test_truncation_cuts_the_answer_above_and_below(loaded):
@@ -122,10 +122,10 @@ def test_truncation_cuts_the_answer_above_and_below(loaded):
 
 def test_empty_answers_are_undefined_and_counted(loaded):
     texts = make_texts([PAIRS[0], ("Name it.", "", "en"), ("Name it.", " \n", "en"), PAIRS[1]])
-    found = answer_losses(loaded, texts)
-    assert np.isnan(found.ifd).tolist() == [False, True, True, False]
-    assert found.undefined() == {quality.EMPTY: 2} and found.reason[1] == quality.EMPTY
-    assert found.ifd[0] == pytest.approx(ifd(loaded, make_texts())[0], rel=1e-5)
+    losses = answer_losses(loaded, texts)
+    assert np.isnan(losses.ifd).tolist() == [False, True, True, False]
+    assert losses.undefined() == {quality.EMPTY: 2} and losses.reason[1] == quality.EMPTY
+    assert losses.ifd[0] == pytest.approx(ifd(loaded, make_texts())[0], rel=1e-5)
 
 
 def test_without_a_begin_token_the_first_answer_token_is_left_out_of_both(loaded):
@@ -134,21 +134,21 @@ def test_without_a_begin_token_the_first_answer_token_is_left_out_of_both(loaded
     bare = Loaded(loaded.model, tokenizer, loaded.device, loaded.spec)
     one = ("Say A.", "A", "en")
     assert len(tokenizer("A")["input_ids"]) == 1
-    found = answer_losses(bare, make_texts([*PAIRS[:4], one]))
+    losses = answer_losses(bare, make_texts([*PAIRS[:4], one]))
     expected = np.array([naive(bare, *pair) for pair in PAIRS[:4]])
-    np.testing.assert_allclose(np.stack([found.given, found.alone], 1)[:4], expected, rtol=2e-5)
-    assert found.undefined() == {quality.ONE_TOKEN: 1} and np.isnan(found.ifd[4])
+    np.testing.assert_allclose(np.stack([losses.given, losses.alone], 1)[:4], expected, rtol=2e-5)
+    assert losses.undefined() == {quality.ONE_TOKEN: 1} and np.isnan(losses.ifd[4])
     with_begin = answer_losses(loaded, make_texts([one]))
     assert with_begin.tokens[0] == 1 and np.isfinite(with_begin.ifd[0])
-    assert found.tokens[0] == answer_losses(loaded, make_texts([PAIRS[0]])).tokens[0] - 1
+    assert losses.tokens[0] == answer_losses(loaded, make_texts([PAIRS[0]])).tokens[0] - 1
 
 
 def test_a_loss_of_zero_below_is_undefined(loaded, monkeypatch):
     """A model that is certain of the answer alone leaves nothing to divide by."""
     monkeypatch.setattr(quality, "continuation_nll", lambda loaded, rows, **_: np.array([2.0, 3.0, 0.0, 6.0]))
-    found = answer_losses(loaded, make_texts([PAIRS[0], PAIRS[1]]))
-    assert found.undefined() == {quality.NO_LOSS: 1}
-    assert np.isnan(found.ifd[0]) and found.ifd[1] == 0.5
+    losses = answer_losses(loaded, make_texts([PAIRS[0], PAIRS[1]]))
+    assert losses.undefined() == {quality.NO_LOSS: 1}
+    assert np.isnan(losses.ifd[0]) and losses.ifd[1] == 0.5
 
 
 def test_rejected_answers(loaded):
@@ -172,22 +172,22 @@ def test_lengths_that_the_model_does_not_read_are_refused(loaded, length):
 
 
 def rows_of(count, width=20):
-    made = np.random.default_rng(0)
-    return [(made.integers(3, 300, size=width + i % 5).tolist(), 1 + i % 7) for i in range(count)]
+    rng = np.random.default_rng(0)
+    return [(rng.integers(3, 300, size=width + i % 5).tolist(), 1 + i % 7) for i in range(count)]
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The rows that the model was really asked for, batch by batch; set `stop` to interrupt before a batch."""
-    asked, real = [], likelihood._batch
+    """The rows that the model was really scored for, batch by batch; set `stop` to interrupt before a batch."""
+    scored, real = [], likelihood._batch
 
     def batch(loaded, rows):
-        if counter["stop"] == len(asked):
+        if counter["stop"] == len(scored):
             raise KeyboardInterrupt
-        asked.append(len(rows))
+        scored.append(len(rows))
         return real(loaded, rows)
 
-    counter = {"asked": asked, "stop": None}
+    counter = {"scored": scored, "stop": None}
     monkeypatch.setattr(likelihood, "_batch", batch)
     return counter
 
@@ -195,37 +195,37 @@ def counted(monkeypatch):
 def test_a_stopped_run_goes_on_to_the_same_bits_and_recomputes_nothing(loaded, tmp_path, counted):
     rows, sizes = rows_of(30), {"batch_tokens": 60, "chunk_tokens": 150}
     unbroken = continuation_nll(loaded, rows, **sizes)
-    assert sum(counted["asked"]) == 30
-    counted["asked"].clear()
+    assert sum(counted["scored"]) == 30
+    counted["scored"].clear()
     counted["stop"] = 8
     with pytest.raises(KeyboardInterrupt):
         continuation_nll(loaded, rows, cache=tmp_path, **sizes)
     saved = sum(len(np.load(path)["nll"]) for path in tmp_path.rglob("*.npz"))
-    assert 0 < sum(counted["asked"]) - saved <= 6  # at most one chunk is lost: 150 tokens of rows of 20 to 24
-    counted["asked"].clear()
+    assert 0 < sum(counted["scored"]) - saved <= 6  # at most one chunk is lost: 150 tokens of rows of 20 to 24
+    counted["scored"].clear()
     counted["stop"] = None
     resumed = continuation_nll(loaded, rows, cache=tmp_path, **sizes)
     np.testing.assert_array_equal(resumed, unbroken)
-    assert sum(counted["asked"]) == 30 - saved
-    counted["asked"].clear()
+    assert sum(counted["scored"]) == 30 - saved
+    counted["scored"].clear()
     np.testing.assert_array_equal(continuation_nll(loaded, rows[::-1], cache=tmp_path, **sizes), unbroken[::-1])
-    assert counted["asked"] == []
+    assert counted["scored"] == []
 
 
 def test_equal_rows_are_scored_once(loaded, counted):
     rows = rows_of(6)
     twice = continuation_nll(loaded, rows + rows)
-    assert sum(counted["asked"]) == 6
+    assert sum(counted["scored"]) == 6
     np.testing.assert_array_equal(twice[:6], twice[6:])
 
 
 def test_ifd_from_a_cache_is_equal_and_shared_between_datasets(loaded, tmp_path, counted):
     fresh = ifd(loaded, make_texts(), cache=tmp_path)
-    counted["asked"].clear()
+    counted["scored"].clear()
     np.testing.assert_array_equal(ifd(loaded, make_texts(PAIRS[2:]), cache=tmp_path), fresh[2:])
-    assert counted["asked"] == []
+    assert counted["scored"] == []
     ifd(loaded, make_texts(), cache=tmp_path, template="vicuna_v1.1")  # other prompts, the same answers alone
-    assert sum(counted["asked"]) == len(set(PAIRS))
+    assert sum(counted["scored"]) == len(set(PAIRS))
 
 
 def test_another_adapter_has_scores_of_its_own(loaded, tmp_path):
@@ -271,17 +271,17 @@ def test_means_by_client_leave_out_and_count_the_undefined():
 def test_binomial_spread_is_the_expected_variance_of_shares():
     """Against simulation: clients of one rate; the mean variance over many worlds."""
     sizes, rate = np.array([5, 7, 20, 50, 9]), 0.7
-    made = np.random.default_rng(1)
-    shares = made.binomial(sizes, rate, size=(20_000, len(sizes))) / sizes
+    rng = np.random.default_rng(1)
+    shares = rng.binomial(sizes, rate, size=(20_000, len(sizes))) / sizes
     assert binomial_spread(rate, sizes) ** 2 == pytest.approx(shares.var(axis=1).mean(), rel=0.03)
 
 
 def test_records_dealt_at_random_spread_like_chance():
-    made = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     owner = np.repeat(np.arange(40), 10)
-    alike = spread(made.normal(size=400), owner)
+    alike = spread(rng.normal(size=400), owner)
     assert alike.value == pytest.approx(alike.control_mean, rel=0.4) and alike.p > 0.01
-    apart = spread(made.normal(size=400) + owner, owner)
+    apart = spread(rng.normal(size=400) + owner, owner)
     assert apart.p == 1 / 201 and beyond_chance(apart) == pytest.approx(np.arange(40).std(), rel=0.1)
     assert beyond_chance(spread(np.tile([0.0, 1.0], 200), owner)) == 0.0  # every client has the same mean
 

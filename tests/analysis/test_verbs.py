@@ -28,9 +28,9 @@ def offline():
 def federation(by_client):
     """A dataset of {client: [(instruction, language), ...]}."""
     rows, partition = [], {}
-    for client, asked in by_client.items():
-        partition[client] = np.arange(len(rows), len(rows) + len(asked))
-        rows += [{"instruction": text, "response": "x", "language": language} for text, language in asked]
+    for client, instructions in by_client.items():
+        partition[client] = np.arange(len(rows), len(rows) + len(instructions))
+        rows += [{"instruction": text, "response": "x", "language": language} for text, language in instructions]
     return FederatedDataset.from_partition(pa.Table.from_pylist(rows), partition, name="toy")
 
 
@@ -72,13 +72,13 @@ def test_accuracy_of_known_extractors():
     class Silent:
         name = key = "silent"
 
-        def __call__(self, asked):
-            return [Pair(None, None)] * len(asked)
+        def __call__(self, batch):
+            return [Pair(None, None)] * len(batch)
 
     class Knowing(Silent):
-        def __call__(self, asked):
+        def __call__(self, batch):
             known = {e.text: e.pair for e in gold()}
-            return [known[text] for text in asked]
+            return [known[text] for text in batch]
 
     table = accuracy([Silent(), Knowing()])
     silent = table[(table["extractor"] == "silent") & (table["split"] == "all")].iloc[0]
@@ -197,36 +197,36 @@ class Counting:
     name = key = "counting"
 
     def __init__(self, stop_after=None):
-        self.asked, self.stop_after = [], stop_after
+        self.seen, self.stop_after = [], stop_after
 
-    def __call__(self, asked):
-        if self.stop_after is not None and len(self.asked) >= self.stop_after:
+    def __call__(self, batch):
+        if self.stop_after is not None and len(self.seen) >= self.stop_after:
             raise KeyboardInterrupt
-        self.asked += asked
-        return [Pair(text, None) for text in asked]
+        self.seen += batch
+        return [Pair(text, None) for text in batch]
 
 
 def test_each_text_is_extracted_once_and_kept(tmp_path):
     tool = Counting()
     assert pairs(["x", "y", "x"], tool, cache=tmp_path) == [("x", None), ("y", None), ("x", None)]
-    assert tool.asked == ["x", "y"]
+    assert tool.seen == ["x", "y"]
     again = Counting()
     assert pairs(["y", "x", "z"], again, cache=tmp_path) == [("y", None), ("x", None), ("z", None)]
-    assert again.asked == ["z"]
+    assert again.seen == ["z"]
     other = Counting()
     other.key = "another extractor"
     pairs(["x"], other, cache=tmp_path)
-    assert other.asked == ["x"]
+    assert other.seen == ["x"]
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr("fedkit.analysis.verbs.extractors.BLOCK", 2)
-    asked = list("abcdefg")
+    batch = list("abcdefg")
     with pytest.raises(KeyboardInterrupt):
-        pairs(asked, Counting(stop_after=4), cache=tmp_path)
+        pairs(batch, Counting(stop_after=4), cache=tmp_path)
     rest = Counting()
-    assert pairs(asked, rest, cache=tmp_path) == [Pair(text, None) for text in asked]
-    assert rest.asked == list("efg")
+    assert pairs(batch, rest, cache=tmp_path) == [Pair(text, None) for text in batch]
+    assert rest.seen == list("efg")
 
 
 def test_a_damaged_cache_is_named(tmp_path):
