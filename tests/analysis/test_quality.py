@@ -178,7 +178,7 @@ def rows_of(count, width=20):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The rows that the model was really scored for, batch by batch; set `stop` to interrupt before a batch."""
+    """The rows that the model was really asked for, batch by batch; set `stop` to interrupt before a batch."""
     scored, real = [], likelihood._batch
 
     def batch(loaded, rows):
