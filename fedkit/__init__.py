@@ -31,7 +31,7 @@ The public names, each imported when it is first used, so that `import fedkit` i
 | `ModelSpec`, `LoraSpec`, `TrainSpec` | base model, adapter and rounds as frozen data |
 | `SFTClient`, `DPOClient` | the LoRA client loop for answers and for preference pairs |
 | `Run`, `RunConfig` | a finished run on disk, and everything that its result depends on |
-| `load_model`, `initial_state`, `adapter_state`, `set_adapter_state` | a base model under LoRA; its adapter as tensors |
+| `load_model`, `initial_state`, `adapter_state`, `set_adapter_state` | a base model under LoRA; its adapter |
 | `get_template` | how an instruction becomes a prompt |
 
 | evaluation | |
@@ -62,12 +62,12 @@ __getattr__, __dir__, __all__ = front_door(
         "common.seeds": ("generator",),
         "data.datasets.registry": ("DATASETS",),
         "data.place": ("Place",),
-        "data.datasets.base": ("Built", "Cut"),
+        "data.datasets.built": ("Built", "Cut"),
         "data.federated": ("FederatedDataset",),
         "algorithms.registry": ("ALGORITHMS", "make_algorithm"),
         "algorithms.base": ("Aggregate", "Algorithm", "Broadcast"),
         "algorithms.aggregators": ("RunningMean",),
-        "algorithms.sampling": ("sample_clients",),
+        "privacy.primitives": ("sample_clients",),
         "privacy": (),
         "training.specs": ("LoraSpec", "ModelSpec", "TrainSpec"),
         "training.sft": ("SFTClient",),

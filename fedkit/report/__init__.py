@@ -1,10 +1,9 @@
-"""The papers' numbers beside ours: what they print, our tables, the verdicts on their claims, pages and cards.
+"""The papers' numbers beside ours: what they print, our tables, the verdicts on their claims, and pages.
 
 - `paper`: tables, claims and set-ups as the papers print them (data: paper.toml, paper.csv)
 - `tables`: our results as files, each value beside the paper's; `verdicts`: whether a claim holds on them
 - `trials`: short runs of several methods beside one another
 - `setups`: a profile's hyperparameters beside the papers'; `site`: the page on a results folder
-- `cards`, `croissant`: what is known of a dataset, for people and for programs
 """
 
 from __future__ import annotations

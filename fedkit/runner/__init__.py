@@ -1,7 +1,7 @@
 """The headless runner behind `reproduce.py`: plans, runs notebooks in child processes, collects. It never trains.
 
 Reads like its data: options -> notebooks -> parameters -> plan -> execute (process, child, page) ->
-records; `display` has all that is printed, `cli` the way through, `commands` what `python -m fedkit` offers.
+records; `display` has all that is printed, `cli` the way through.
 Nothing here imports torch; papermill is imported only when something is run or a parameter is given.
 """
 

@@ -108,7 +108,7 @@ def estimate_text(profile: Profile, steps: Sequence[Step], seeds: Sequence[int])
 
     Runs are counted once a dataset, algorithm and seed, since notebooks share them.
     """
-    from ..training.estimate import estimate
+    from ..training.costs import estimate
 
     rows, hours, notes = [], 0.0, []
     for name, spec in profile.datasets.items():

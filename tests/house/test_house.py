@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tools.architecture import ORDER, edges, lines_of, wing_of
 
 import fedkit
 from fedkit.common.code import ROOT as PACKAGE
+from tools.architecture import ORDER, edges, lines_of, wing_of
 
 ROOT = PACKAGE.parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
@@ -118,7 +118,9 @@ def imported_by_notebooks() -> dict[tuple[str, str], set[str]]:
 def test_notebooks_come_in_by_the_front_door():
     """From `fedkit`, or from the wing whose chapter it is; never from a room of a wing."""
     names = imported_by_notebooks()
-    too_deep = {f"{module}: {name} in {sorted(where)}" for (module, name), where in names.items() if module.count(".") > 1}
+    too_deep = {
+        f"{module}: {name} in {sorted(where)}" for (module, name), where in names.items() if module.count(".") > 1
+    }
     assert not too_deep, "\n".join(sorted(too_deep))
     deep = {(module, name) for module, name in names if module != "fedkit"}
     assert len(deep) <= DEEP_NAMES, f"{len(deep)} names from wings: {sorted(deep)}"

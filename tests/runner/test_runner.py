@@ -406,7 +406,7 @@ def test_estimate_counts_runs_once(monkeypatch, notebooks, tmp_path):
     one = SimpleNamespace(
         weights_gb=7.0, adapter_gb=0.1, optimizer_gb=0.2, activations_gb=3.0, total_gb=10.3, hours=2.0, assumptions="a"
     )
-    monkeypatch.setitem(sys.modules, "fedkit.training.estimate", SimpleNamespace(estimate=lambda *a, **k: one))
+    monkeypatch.setitem(sys.modules, "fedkit.training.costs", SimpleNamespace(estimate=lambda *a, **k: one))
     profile = get_profile("paper")
     base = make_plan(options(tmp_path))[0]
     step = Step(replace(base.notebook, datasets=("fed_aya",), algorithms=("fedavg", "local")), {}, {}, "new", "", 1.0)

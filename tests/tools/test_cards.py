@@ -9,9 +9,9 @@ import yaml
 
 from fedkit.data.datasets.registry import DATASETS
 from fedkit.data.export import export_parquet
-from fedkit.report.cards import measure, render_card, size_category
-from fedkit.report.croissant import render_croissant
 from fedkit.session import Session
+from tools.cards.card import measure, render_card, size_category
+from tools.cards.croissant import render_croissant
 
 CARDS = Path(__file__).resolve().parents[2] / "data_cards"
 SECTIONS = [

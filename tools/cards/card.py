@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ..analysis.client_texts import Texts, lengths, texts
-from ..analysis.summaries import mean_and_sd
-from ..analysis.views import View, quantity_view, view
-from ..training.models import load_tokenizer
+from fedkit.analysis.client_texts import Texts, lengths, texts
+from fedkit.analysis.summaries import mean_and_sd
+from fedkit.analysis.views import View, quantity_view, view
+from fedkit.training.models import load_tokenizer
 
 if TYPE_CHECKING:
-    from ..data.datasets.base import Dataset
-    from ..data.datasets.built import Built
-    from ..data.federated import FederatedDataset
-    from ..profiles.specs import Profile
+    from fedkit.data.datasets.base import Dataset
+    from fedkit.data.datasets.built import Built
+    from fedkit.data.federated import FederatedDataset
+    from fedkit.profiles.specs import Profile
 
 _TEMPLATE = Path(__file__).with_name("card_template.md")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..common.errors import FedkitError
-from ..common.manifest import versions
-from ..data.datasets.base import Dataset
+from fedkit.common.errors import FedkitError
+from fedkit.common.manifest import versions
+from fedkit.data.datasets.base import Dataset
 
 FIRST = datetime(2026, 11, 25)  # when these datasets were first described
 DESCRIPTIONS = {
