@@ -54,14 +54,15 @@ class Rounds:
         self.simulation.one_round(number, self.bar)
 
     def server_step(self, repeats: int = 20) -> float:
-        """Seconds of one server step on an update of the adapter's size."""
-        from fedkit.algorithms.base import Aggregate
+        """Seconds of one server step, the mechanism's part included, on an update of the adapter's size."""
+        from fedkit.algorithms.aggregators import RunningMean
 
-        state, algorithm = self.simulation.state, self.simulation.method.algorithm
-        delta = {name: t * 1e-3 for name, t in state.adapter.items() if algorithm.sends(name)}
+        state, method = self.simulation.state, self.simulation.method
+        delta = {name: t * 1e-3 for name, t in method.sent(state.adapter).items()}
         began = time.perf_counter()
         for _ in range(repeats):
-            algorithm.server_step(state.adapter, Aggregate(delta, delta, 1, 10, 1), state.server)
+            sums = RunningMean(delta, 1.0, 1), RunningMean(delta, 1.0, 1)
+            method.step(state.adapter, state.server, *sums, clients=10, expected=1, round=0)
         return (time.perf_counter() - began) / repeats
 
 

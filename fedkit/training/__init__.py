@@ -2,7 +2,7 @@
 
 `specs` and `runs` say what a run is, `models` loads it, `prompts` and `encoding` turn records into token ids, `losses`
 scores answers. `client_base` trains one client (`sft`, `dpo` with `reference`; `registry` by task), `simulation` is the
-round loop with its `checkpoint`, `estimate` tells memory and hours before anything is loaded.
+round loop with its `checkpoint`, `costs` tells memory and hours before anything is loaded.
 """
 
 from ..common.door import front_door
@@ -19,6 +19,6 @@ __getattr__, __dir__, __all__ = front_door(
         "sft": ("SFTClient",),
         "dpo": ("DPOClient",),
         "simulation": ("cosine_rate",),
-        "estimate": ("adapter_parameters", "architecture", "estimate"),
+        "costs": ("adapter_parameters", "architecture", "estimate"),
     },
 )

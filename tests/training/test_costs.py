@@ -8,7 +8,7 @@ import pytest
 
 from fedkit.common.errors import FedkitError
 from fedkit.profiles import get_profile
-from fedkit.training.estimate import ARCHITECTURES, adapter_parameters, architecture, estimate
+from fedkit.training.costs import ARCHITECTURES, adapter_parameters, architecture, estimate
 from fedkit.training.specs import LoraSpec, ModelSpec
 
 LLAMA = ARCHITECTURES["meta-llama/Llama-2-7b-hf"]

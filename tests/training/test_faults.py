@@ -31,7 +31,12 @@ def outcome(tiny_folder, tmp_path_factory):
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
     }
-    command = [sys.executable, str(HERE.parent / "fault_runs.py"), str(tiny_folder), str(tmp_path_factory.mktemp("faults"))]
+    command = [
+        sys.executable,
+        str(HERE.parent / "fault_runs.py"),
+        str(tiny_folder),
+        str(tmp_path_factory.mktemp("faults")),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
