@@ -213,9 +213,11 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def save_figure(figure: Any, directory: str | Path, name: str) -> Path:
     """Write a matplotlib figure as `<name>.png` (150 dots an inch) and `<name>.svg`; the path of the PNG."""
+    import matplotlib
+
     directory = Path(directory)
     metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "png": {}}  # equal figures, equal files
     for kind in metadata:
-        with new_file(directory / f"{name}.{kind}") as part:
+        with new_file(directory / f"{name}.{kind}") as part, matplotlib.rc_context({"svg.hashsalt": name}):
             figure.savefig(part, format=kind, dpi=150, bbox_inches="tight", metadata=metadata[kind])
     return directory / f"{name}.png"

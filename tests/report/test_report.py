@@ -209,3 +209,16 @@ def test_figures_as_png_and_svg(tmp_path):
     figure.subplots().plot([0, 1])
     path = save_figure(figure, tmp_path, "line")
     assert path.read_bytes()[:4] == b"\x89PNG" and "<svg" in path.with_suffix(".svg").read_text()
+
+
+def test_equal_figures_are_equal_files(tmp_path):
+    """Also as SVG, whose clip paths matplotlib names by chance unless it is told not to."""
+    from matplotlib.figure import Figure
+
+    files = []
+    for folder in ("first", "second"):
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot([0, 1])
+        save_figure(figure, tmp_path / folder, "line")
+        files.append({path.suffix: path.read_bytes() for path in (tmp_path / folder).iterdir()})
+    assert files[0] == files[1] and set(files[0]) == {".png", ".svg"}
