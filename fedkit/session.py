@@ -189,16 +189,17 @@ class Session:
         dataset: FederatedDataset,
         *,
         suite: str | Suite | None = None,
+        questions: Sequence[Question] | None = None,
         jobs: int | None = None,
     ) -> list[Run]:
         """Train several runs of one dataset side by side in `jobs` processes, and put each through a suite.
 
-        suite: None trains only; else `evaluate` gives the rows at once. `jobs`: FEDKIT_JOBS, else the number of
-        processors; a GPU profile runs one at a time.
+        suite, questions: as for `evaluate`, which then gives the rows at once; suite None trains only. `jobs`:
+        FEDKIT_JOBS, else the number of processors; a GPU profile runs one at a time.
         """
         from .evaluation.exam import run_all
 
-        exam = None if suite is None else self._exam(suite, dataset.name)
+        exam = None if suite is None else self._exam(suite, dataset.name, None, questions)
         jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
         return run_all(configs, self.saved(dataset), self.folder, exam, self.judge, jobs)
 
@@ -211,7 +212,7 @@ class Session:
         limit: Limit = None,
         evaluation: EvalSpec | None = None,
         template: str | None = None,
-        answered: bool = False,
+        questions: Sequence[Question] | None = None,
         seed: int = 0,
         progress: bool = False,
     ) -> Row:
@@ -220,10 +221,10 @@ class Session:
         model: a run; a dataset's name, for its untrained base with the profile's model, LoRA and template for it; or a
         loaded model as it is. judge: rates open answers, all of them or by the benchmark's name; None is the session's,
         or else the offline one. limit: at most so many items of each benchmark, or by name, spread over categories or
-        drawn by chance. evaluation, template: in place of the profile's and the model's. answered: Ref's questions with
-        a reference answer (see `questions`). seed: of sampled answers. Answers and ratings are kept; see
-        `fedkit.evaluation.exam`. `FedkitError` for an unknown suite or benchmark, a source that is not at hand, a judge
-        without a key or one that cannot be reached.
+        drawn by chance. evaluation, template: in place of the profile's and the model's. questions: Ref's, in place of
+        the dataset's own. seed: of sampled answers. Answers and ratings are kept; see `fedkit.evaluation.exam`.
+        `FedkitError` for an unknown suite or benchmark, a source that is not at hand, a judge without a key or one that
+        cannot be reached.
         """
         from .evaluation.exam import judges_of, sit
         from .evaluation.handles import Handle
@@ -231,20 +232,20 @@ class Session:
 
         loaded = model if isinstance(model, Loaded) else self.loaded(model)
         own = loaded.dataset if isinstance(loaded, Handle) else ""
-        exam = self._exam(suite, own, limit, answered, evaluation or self.profile.evaluation, seed, progress)
+        exam = self._exam(suite, own, limit, questions, evaluation or self.profile.evaluation, seed, progress)
         if not isinstance(loaded, Handle):
             template = template or self.profile.dataset(exam.suite.dataset).train.template
         return sit(exam, loaded, template, judges_of(exam.suite, judge or self.judges, exam.folder))
 
-    def _exam(self, suite: Any, dataset: str, limit: Limit = None, answered: bool = False, *rest: Any) -> Exam:
+    def _exam(self, suite: Any, dataset: str, limit: Limit = None, questions: Any = None, *rest: Any) -> Exam:
         from .evaluation.benchmarks.base import Pool
         from .evaluation.exam import set_exam
 
-        def questions(name: str) -> list[dict[str, Any]]:
-            return [asdict(question) for question in self.questions(name, answered=answered)]
+        def ref(name: str) -> list[dict[str, Any]]:
+            return [asdict(question) for question in (self.questions(name) if questions is None else questions)]
 
         rest = (self.folder / "evaluations", *(rest or (self.profile.evaluation,)))
-        return set_exam(suite, dataset, Pool(self.place, None, questions), limit, *rest)
+        return set_exam(suite, dataset, Pool(self.place, None, ref), limit, *rest)
 
     def saved(self, dataset: FederatedDataset) -> Path:
         """Where the dataset lies for other processes to map: saved at the first call."""

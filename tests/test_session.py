@@ -128,6 +128,18 @@ def test_train_all_gives_what_train_gives(session, dataset, tmp_path, untrainabl
     assert session.evaluate(together[0], "ref").cached == ("ref",)  # put through the suite on the way
 
 
+def test_questions_of_ones_own_are_asked(session, dataset):
+    """In place of the dataset's, by `evaluate` and by `train_all`; other questions are other answers."""
+    own = session.questions("fed_aya")[:3]
+    (run,) = session.train_all([session.plan("fedavg", dataset)], dataset, suite="ref", questions=own)
+    row = session.evaluate(run, "ref", questions=own)
+    assert row.cached == ("ref",) and list(row.items_frame("ref")["id"]) == [question.id for question in own]
+    every = session.evaluate(run, "ref").items_frame("ref").set_index("id")
+    assert len(every) > 3
+    for line in row.items_frame("ref").itertuples():
+        assert line.score == every.loc[line.id, "score"]
+
+
 def test_a_worker_process_gives_what_train_gives(session, dataset, tmp_path, monkeypatch, untrainable):
     """The adapter, and the row of its suite, which is then there."""
     monkeypatch.setattr("fedkit.evaluation.exam.SHORT", 0)
