@@ -11,8 +11,8 @@ exits with 1 if there is any. Adapters, histories and files are kept to the last
 
 What calls fedkit is in `recorder_tools.py`: a change of the interface changes that file, and no name of what is
 written. Left out, since it is not the same twice: seconds, memory, versions, commit, hashes of source files; how often
-a judge is asked again (a busy machine times out more often; replies do not depend on it); the content of SVG figures
-(matplotlib gives random ids; the PNGs are kept); what notebooks print.
+a judge is asked again (a busy machine times out more often; replies do not depend on it); what notebooks
+print.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def record_notebooks(results: Path) -> dict[str, Any]:
     for path in (folder / "views").glob("*.json"):
         facts[f"views/{path.name}"] = json.loads(path.read_text(encoding="utf-8"))
     figures = {path.name: path.read_bytes() for path in sorted((folder / "figures").iterdir())}
-    return {**facts, "figures": {name: short_hash(b) if name.endswith("png") else "" for name, b in figures.items()}}
+    return {**facts, "figures": {name: short_hash(b) for name, b in figures.items()}}
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
