@@ -23,7 +23,6 @@ from fedkit.runner.records import device
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
-sys.path.append(str(ROOT))  # tools/ is not installed
 
 Row = dict[str, Any]
 

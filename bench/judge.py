@@ -7,6 +7,7 @@ in each sandbox that works here. Torch is not imported.
 from __future__ import annotations
 
 import itertools
+import runpy
 import sys
 import tempfile
 import time
@@ -26,14 +27,15 @@ def judged(items: int, cache: Path, share: float) -> tuple[Row, list[float | Non
     from fedkit.evaluation.judges.client import OpenAIJudge
     from fedkit.evaluation.judges.judge import ref_item
     from fedkit.evaluation.judges.spec import JudgeSpec
-    from tools.loopback_judge import LoopbackServer
+
+    server_class = runpy.run_path(str(ROOT / "tools" / "loopback_judge.py"))["LoopbackServer"]  # not installed
 
     def fault(messages: Any, attempt: int) -> str | None:
         draw = generator(0, "benchmark fault", round=attempt, client=messages[-1]["content"]).random()
         return FAULTS[int(draw / share * len(FAULTS))] if draw < share else None
 
     pairs = [ref_item(f"question {n}?", f"answer {n}", f"reference {n}", id=str(n)) for n in range(items)]
-    with LoopbackServer(lambda messages: "Good. Grade: [[7]]", fault, hang_seconds=2 * TIMEOUT) as server:
+    with server_class(lambda messages: "Good. Grade: [[7]]", fault, hang_seconds=2 * TIMEOUT) as server:
         spec = JudgeSpec(
             "loopback", server.base_url, key_variable="", concurrency=32, attempts=20, timeout=TIMEOUT, backoff=0.001
         )
