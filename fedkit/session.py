@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .evaluation.judges.judge import Judge
     from .evaluation.specs import EvalSpec
     from .privacy.base import Mechanism
+    from .report.tables import ResultsTable
     from .report.trials import Comparison, Variant
     from .training.models import Loaded, State
     from .training.runs import Run, RunConfig
@@ -283,14 +284,13 @@ class Session:
 
         return ResultsTable(table, judge, unit)
 
-    def write(self, table: Any, claims: Sequence[str] = ()) -> Path:
-        """Write a results table, and the verdicts on the paper's claims by it into `claims.csv`."""
-        from .report.paper import claim
-        from .report.verdicts import verdict, write_verdicts
+    def write(self, table: ResultsTable) -> Path:
+        """Write a results table, and into `claims.csv` the verdicts on what the paper concludes from its like."""
+        from .report.verdicts import verdicts, write_verdicts
 
         path = table.write(self.folder / "tables")
-        if verdicts := [verdict(claim(c), table.frame(), table.by_seed()) for c in claims]:
-            write_verdicts(self.folder, verdicts, profile=self.profile.name)
+        if told := verdicts(table):
+            write_verdicts(self.folder, told, profile=self.profile.name)
         return path
 
     def figure(self, figure: Any, name: str) -> None:

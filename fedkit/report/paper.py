@@ -1,4 +1,4 @@
-"""What the two papers print: tables, claims, set-ups, read from `paper.toml` and `paper.csv` when first asked for.
+"""What the two papers print: tables, set-ups and names, read from `paper.toml` and `paper.csv` when first asked for.
 
 FedLLM-Bench: Ye et al., NeurIPS 2024 Datasets and Benchmarks. OpenFedLLM: Ye et al., KDD 2024.
 
@@ -18,8 +18,6 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-from ..common.errors import unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,18 +52,6 @@ class PaperTable:
         import pandas as pd
 
         return pd.DataFrame.from_dict(self.rows, orient="index").reindex(columns=list(self.metrics))
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of a paper that its table is said to show; `table` is the key of that `PaperTable`."""
-
-    id: str
-    paper: str
-    place: str
-    text: str
-    table: str
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +106,6 @@ def _script(fields: Mapping[str, Any]) -> Setup:
 
 _READERS = {
     "TABLES": lambda: read_tables(_words(), NUMBERS),
-    "CLAIMS": lambda: {claim["id"]: Claim(**claim) for claim in _words()["claim"]},
     "TABLE7": lambda: {name: Setup(**fields) for name, fields in _words()["setup"].items()},
     "SETTINGS": lambda: {name: _script(fields) for name, fields in _words()["script"].items()},
     "REPEATS": lambda: _words()["repeats"],
@@ -129,7 +114,6 @@ _READERS = {
 
 if TYPE_CHECKING:
     TABLES: Mapping[str, PaperTable]
-    CLAIMS: Mapping[str, Claim]
     TABLE7: Mapping[str, Setup]  # by the paper's name of a set-up
     SETTINGS: Mapping[str, Setup]  # the scripts'
     REPEATS: Mapping[str, str]  # our dataset -> the set-up that it repeats
@@ -153,14 +137,11 @@ def label(method: str, detail: str = "") -> str:
     return f"{name} ({detail})" if detail else name
 
 
+def key_of(table: str) -> str:
+    """The key of the paper's table that ours of that name repeats: `41_table2_fed_aya` is `table2_fed_aya`."""
+    return re.sub(r"^\d+_", "", table)
+
+
 def published(table: str) -> PaperTable | None:
-    """The printed table that ours of that name repeats (`41_table2_fed_aya`), or None where it repeats none."""
-    return _read("TABLES").get(re.sub(r"^\d+_", "", table))
-
-
-def claim(name: str) -> Claim:
-    """The claim of that id; `FedkitError` names the known ones."""
-    claims = _read("CLAIMS")
-    if name not in claims:
-        raise unknown("claim", name, claims)
-    return claims[name]
+    """The printed table that ours of that name repeats, or None where it repeats none."""
+    return _read("TABLES").get(key_of(table))

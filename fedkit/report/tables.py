@@ -19,10 +19,12 @@ from . import paper
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..evaluation.benchmarks.rows import Row
     from ..evaluation.judges.judge import Judge
 
 COLUMNS = ("table", "row", "metric", "value", "low", "high", "seeds", "paper", "unit", "judge")
 SEED_COLUMNS = ("table", "row", "metric", "seed", "value", "unit", "judge")
+ITEM_COLUMNS = ("row", "metric", "seed", "value")
 
 
 class ResultsTable:
@@ -39,6 +41,12 @@ class ResultsTable:
         self.paper = paper.published(table)
         self.note = ""  # what stands below the Markdown: what judging cost, how many items there were
         self._values: dict[tuple[str, str], dict[int, float]] = {}
+        self._items: dict[tuple[str, str], dict[int, np.ndarray]] = {}
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows so far, in order."""
+        return list(dict.fromkeys(row for row, _ in self._values))
 
     def add(self, row: str, metric: str, values: Sequence[float] | float, seeds: Sequence[int] | int = 0) -> None:
         """Put in the values of a cell, one for each seed; a seed that is there already is written over."""
@@ -59,6 +67,26 @@ class ResultsTable:
         for seed, series in by_seed.items():
             for metric, value in series.items():
                 self.add(row, str(metric), float(value), seed)
+
+    def add_rows(self, row: str, by_seed: Mapping[int, Row]) -> None:
+        """Put in what `Session.evaluate` gave by seed, with the scores of each question, which claims are judged by."""
+        self.add_series(row, {seed: one.series() for seed, one in by_seed.items()})
+        for seed, one in by_seed.items():
+            for metric in one.series().index:
+                if (items := one.by_item(metric)) is not None:
+                    self._items.setdefault((row, metric), {})[seed] = items
+
+    def by_item(self) -> pd.DataFrame:
+        """One line a question of a cell and seed, columns `ITEM_COLUMNS`; their mean is the cell's value."""
+        import pandas as pd
+
+        lines = [
+            (row, metric, seed, value)
+            for (row, metric), cell in self._items.items()
+            for seed in sorted(cell)
+            for value in cell[seed]
+        ]
+        return pd.DataFrame(lines, columns=list(ITEM_COLUMNS))
 
     def frame(self) -> pd.DataFrame:
         """One line a cell, columns `COLUMNS`: mean and 95 % interval over `seeds` seeds, the paper's number if any."""

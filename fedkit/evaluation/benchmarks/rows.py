@@ -11,6 +11,7 @@ from .base import NO_JUDGE, Score
 from .suites import Column, Suite
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from ..judges.report import JudgeReport
@@ -48,6 +49,29 @@ class Row:
 
         values = {column.name: self.score(column.name).value for column in self.suite.columns}
         return pd.Series({name: value for name, value in values.items() if value is not None}, dtype=float)
+
+    def by_item(self, metric: str) -> np.ndarray | None:
+        """The column's score of each item, (items,), whose mean is its value; nan where unrated.
+
+        Parts over the same items (turns of one conversation) are averaged by item, others put side by side, weighted
+        so that each part counts the same. None where the value is no mean over items, as F1 is.
+        """
+        import numpy as np
+
+        column = next(c for c in self.suite.columns if c.name == metric)
+        if any(part not in self.parts or not self.parts[part].values for part in column.parts):
+            return None
+        values = [np.array(self.parts[part].values, dtype=np.float64) * column.scale for part in column.parts]
+        whole = [
+            len(v) == len(self.items[part.partition("/")[0]]) for part, v in zip(column.parts, values, strict=True)
+        ]
+        if len(column.benchmarks) == 1 and all(whole):
+            each = np.mean(values, axis=0)
+        else:
+            total = sum(len(v) for v in values)
+            each = np.concatenate([v * total / (len(values) * len(v)) for v in values])
+        value = self.score(metric).value
+        return each if value is not None and np.isclose(np.nanmean(each), value) else None
 
     def items_frame(self, benchmark: str, part: str | None = None) -> pd.DataFrame:
         """One line an item of a benchmark: its fields (of Ref: id, language, instruction, reference), answer, score.
