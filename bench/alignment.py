@@ -17,8 +17,8 @@ from _common import ROOT, Report, Target, conclude, parser
 
 from fedkit.common.errors import FedkitError
 from fedkit.common.intervals import interval
+from fedkit.report.evidence import MIN_SEEDS
 from fedkit.report.tables import SEED_COLUMNS, read_csv
-from fedkit.report.verdicts import MIN_SEEDS
 
 TABLE = "38_hh_rlhf"
 CHANCE = 0.5

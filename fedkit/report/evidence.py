@@ -120,7 +120,7 @@ class Scores:
         return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(common))), len(common) - 1)
 
     def ranked(self, rows: Sequence[str], metrics: Sequence[str]) -> Scores:
-        """The rows' mean ranks over metrics (1 is best, ties take the better) as metric "rank": negative, so more is better."""
+        """Mean ranks over metrics (1 is best, also where tied) as the metric "rank": negative, so more is better."""
         from scipy.stats import rankdata
 
         common = sorted(set.intersection(*(set(self.seeds[r, m]) for r in rows for m in metrics)))

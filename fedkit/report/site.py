@@ -118,7 +118,8 @@ def _claims(results: Path) -> list[dict[str, Any]]:
     path = results / "claims.csv"
     if not path.exists():
         return []
-    return read_csv(path, CLAIM_COLUMNS).fillna("").sort_values(["paper", "place"], kind="stable").to_dict("records")
+    claims = read_csv(path, CLAIM_COLUMNS).astype(object).fillna("")
+    return claims.sort_values(["paper", "place"], kind="stable").to_dict("records")
 
 
 def _notebook(entry: Any, results: Path) -> dict[str, Any]:

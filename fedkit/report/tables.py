@@ -62,19 +62,13 @@ class ResultsTable:
         cell = self._values.setdefault((row, metric), {})
         cell.update({int(s): float(v) for s, v in zip(names, numbers, strict=True)})
 
-    def add_series(self, row: str, by_seed: Mapping[int, pd.Series]) -> None:
-        """Put in a row: seed -> series of values by metric, as `Row.series` gives them."""
-        for seed, series in by_seed.items():
-            for metric, value in series.items():
-                self.add(row, str(metric), float(value), seed)
-
     def add_rows(self, row: str, by_seed: Mapping[int, Row]) -> None:
         """Put in what `Session.evaluate` gave by seed, with the scores of each question, which claims are judged by."""
-        self.add_series(row, {seed: one.series() for seed, one in by_seed.items()})
         for seed, one in by_seed.items():
-            for metric in one.series().index:
-                if (items := one.by_item(metric)) is not None:
-                    self._items.setdefault((row, metric), {})[seed] = items
+            for metric, value in one.series().items():
+                self.add(row, str(metric), float(value), seed)
+                if (items := one.by_item(str(metric))) is not None:
+                    self._items.setdefault((row, str(metric)), {})[seed] = items
 
     def by_item(self) -> pd.DataFrame:
         """One line a question of a cell and seed, columns `ITEM_COLUMNS`; their mean is the cell's value."""
@@ -195,6 +189,9 @@ def markdown(frame: pd.DataFrame) -> str:
     digits = decimals(metrics, rows, str(first["judge"]))
     counts = sorted({int(n) for n in frame["seeds"]})
     over = " to ".join(map(str, sorted({counts[0], counts[-1]})))
+    sources = printed.sources if printed else {}
+    numbers = {source: f"[{i}]" for i, source in enumerate(dict.fromkeys(sources.values()), 1)}  # read at second hand
+    marks = {cell: f" {numbers[source]}" for cell, source in sources.items()}
     lines = [f"# {first['table']}", ""]
     if printed:
         lines += [f"{printed.title}.", ""]
@@ -212,8 +209,13 @@ def markdown(frame: pd.DataFrame) -> str:
             lines.append(f"| **{row['name']}** | " + " | ".join(cells) + " |")
         if row["paper"]:
             name = "*paper*" if row["run"] else f"{row['name']}, *paper only*"
-            cells = [f"*{row['paper'][m]:.{digits[m][1]}f}*" if m in row["paper"] else "" for m in metrics]
+            cells = [
+                f"*{row['paper'][m]:.{digits[m][1]}f}*{marks.get((row['name'], m), '')}" if m in row["paper"] else ""
+                for m in metrics
+            ]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for source, mark in numbers.items():
+        lines += ["", f"{mark} {source}."]
     return "\n".join(lines) + "\n"
 
 

@@ -57,6 +57,14 @@ def write_scores(folder, fedavg, local, base=2.0):
     frame.to_csv(folder / "tables" / "41_table2_fed_aya_seeds.csv", index=False)
 
 
+def test_claims(record):
+    """The crossed interval covers more than the seeds' own where questions differ: `covers` of its second row."""
+    result = record("claims", "--tables", 200, "--questions", 30)
+    row = result["rows"][1]
+    assert (row["seeds"], row["sd of questions"]) == (3, 1.0)
+    assert float(row["crossed: covers"]) > float(row["seeds: covers"])
+
+
 def test_overhead(record):
     """The bare loop ends with the adapter that the simulation's round ends with, so both did the same steps."""
     result = record("overhead", "--pairs", 1, "--clients", 2, "--steps", 2, "--batch", 2)

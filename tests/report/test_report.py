@@ -13,7 +13,8 @@ from scipy import stats
 from fedkit.common.errors import FedkitError
 from fedkit.common.files import write_text
 from fedkit.common.intervals import interval
-from fedkit.report import paper, verdicts
+from fedkit.report import verdicts
+from fedkit.report.claims import claim as the_claim
 from fedkit.report.tables import COLUMNS, ResultsTable, save_figure
 from fedkit.report.verdicts import Verdict, write_verdicts
 
@@ -122,10 +123,28 @@ def test_a_judge_may_be_given_itself():
     assert ResultsTable("t", ReferenceJudge(), "u").judge == "chrF reference (offline)"
 
 
-def test_add_series_takes_what_by_language_gives():
+def test_rows_bring_their_questions():
+    """The questions' scores of a column have its value as their mean; F1, which is no mean, brings none."""
+    from fedkit.evaluation.benchmarks import SUITES, Row, Score
+
+    def row(first, second):
+        parts = {"fpb/acc": Score(0.5, 2, values=(first, 1 - first)), "fpb/f1": Score(0.4, 2, values=(first, second))}
+        return Row(SUITES["openfed_finance"], "none", parts, {"fpb": [{}, {}]}, {"fpb": ["", ""]})
+
     table = ResultsTable("t", "none", "u")
-    table.add_series("FedAvg", {0: pd.Series({"ar": 1.0, "Average": 1.0}), 1: pd.Series({"ar": 3.0, "Average": 3.0})})
-    assert table.frame().value.tolist() == [2.0, 2.0] and table.by_seed().seed.tolist() == [0, 1, 0, 1]
+    table.add_rows("FedAvg", {0: row(1.0, 0.0), 3: row(0.0, 1.0)})
+    items = table.by_item()
+    assert set(items.metric) == {"FPB Acc"} and items.seed.tolist() == [0, 0, 3, 3]
+    assert items.value.tolist() == [1.0, 0.0, 0.0, 1.0]
+    assert table.by_seed().value.tolist() == [0.5, 0.5, 0.4, 0.4]
+
+
+def test_second_hand_numbers_carry_a_mark_and_their_source():
+    table = ResultsTable("46_table8_dp", "none", "u")
+    table.add("FedAvg", "MT-Bench", [2.0], [0])
+    text = table.markdown()
+    assert "| *paper* | *4.69* [1] |" in text and "\n[1] second-hand: " in text
+    assert "[1]" not in ResultsTable("41_table2_fed_aya", "none", "u").markdown()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +157,7 @@ def test_add_refuses(values, seeds, message):
 
 
 def told(claim="bench_t2_fl_beats_local", outcome="holds"):
-    return Verdict(paper.claim(claim), outcome, "Evidence, with a comma.", "41_table2_fed_aya")
+    return Verdict(the_claim(claim), outcome, "Evidence, with a comma.", "holds", None, "41_table2_fed_aya")
 
 
 def test_claims_are_updated_in_place(tmp_path):

@@ -9,10 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from fedkit.common.errors import FedkitError
-from fedkit.report import paper
 from fedkit.report.site import index_html, minutes
 from fedkit.report.tables import ResultsTable, save_figure
-from fedkit.report.verdicts import verdict, write_verdicts
+from fedkit.report.verdicts import verdicts, write_verdicts
 
 
 class Page(HTMLParser):
@@ -45,8 +44,7 @@ def filled(folder):
         for metric in ("ar", "en", "Average"):
             table.add(row, metric, [k + 1.0, k + 1.1, k + 1.2], [0, 1, 2])
     table.write(folder / "tables")
-    verdicts = [verdict(c, table.frame(), table.by_seed()) for c in paper.CLAIMS.values()]
-    write_verdicts(folder, verdicts, profile="mini")
+    write_verdicts(folder, verdicts(table), profile="mini")
     figure = Figure(figsize=(3, 2))
     figure.subplots().plot([1, 2])
     save_figure(figure, folder / "figures", "41_by_language")

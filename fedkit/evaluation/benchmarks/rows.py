@@ -44,7 +44,7 @@ class Row:
         return _combined(columns[metric], [self.parts.get(part) or _absent(part) for part in columns[metric].parts])
 
     def series(self) -> pd.Series:
-        """Values by metric, those that have one: what `ResultsTable.add_series` takes."""
+        """Values by metric, those that have one."""
         import pandas as pd
 
         values = {column.name: self.score(column.name).value for column in self.suite.columns}
