@@ -1,12 +1,16 @@
-"""Writing without half-written results: into a temporary neighbour first, then one rename; and JSON both ways."""
+"""Writing without half-written results: into a temporary neighbour first, then one rename; and JSON both ways.
+
+What is kept to be believed later is sealed: its checksum stands beside it, and what does not fit is not read.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,30 +18,34 @@ from typing import Any
 from .errors import FedkitError
 
 _ATTEMPTS = 5  # renames tried when another process saves to the same place
+SHAREABLE, PRIVATE = 0o666, 0o600  # modes of new files: what the umask leaves of the first; the owner's alone
+_SEAL, _END = b'{"sha256": "%s", "data": ', b"}\n"  # around the very bytes that the checksum is of
 
 
 @contextlib.contextmanager
-def new_file(path: str | Path) -> Iterator[Path]:
+def new_file(path: str | Path, mode: int = SHAREABLE) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well; else nothing is left.
 
-    `FedkitError` where the folder cannot be written.
+    mode: `SHAREABLE`, or `PRIVATE` for what nobody else may read. `FedkitError` where the folder cannot be written.
     """
     target = Path(path)
     with _clear(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        part = _neighbour(target)
+        handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+        mode = os.fstat(handle).st_mode & 0o777  # what the umask left
         os.close(handle)
         try:
-            yield Path(name)
-            os.chmod(name, 0o644)
-            os.replace(name, target)
+            yield part
+            os.chmod(part, mode)  # safetensors puts a private file of its own in the place of this one
+            os.replace(part, target)
         finally:
-            Path(name).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str) -> Path:
+def write_text(path: str | Path, text: str, *, mode: int = SHAREABLE) -> Path:
     """Write a UTF-8 file whole or not at all; `FedkitError` where the folder cannot be written."""
-    with new_file(path) as part:
+    with new_file(path, mode) as part:
         part.write_text(text, encoding="utf-8")
     return Path(path)
 
@@ -51,8 +59,35 @@ def read_json(path: str | Path, default: Any = None) -> Any:
     """The content of a JSON file that fedkit wrote; `default` where it is absent or unreadable."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return default
+
+
+def write_sealed(path: str | Path, data: Any, *, mode: int = SHAREABLE) -> Path:
+    """Plain data as JSON, `{"sha256": checksum, "data": data}`, for `read_sealed`."""
+    body = json.dumps(data, ensure_ascii=True)
+    return write_text(path, _sealed(body.encode()).decode(), mode=mode)
+
+
+def read_sealed(path: str | Path) -> Any:
+    """The data of a file of `write_sealed`; None where there is no such file.
+
+    `FedkitError` for one that is not as it was written: cut, edited or of another form.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FedkitError(f"{path} cannot be read ({error.strerror}); mend its rights or delete it") from None
+    body = content[len(_SEAL % (b"0" * 64)) : -len(_END)]
+    if content != _sealed(body):
+        raise FedkitError(f"{path} is not as it was written (its checksum does not fit); delete it")
+    return json.loads(body)
+
+
+def _sealed(body: bytes) -> bytes:
+    return _SEAL % hashlib.sha256(body).hexdigest().encode() + body + _END
 
 
 @contextlib.contextmanager
@@ -67,13 +102,18 @@ def new_folder(path: str | Path, ours: Callable[[Path], bool]) -> Iterator[Path]
         if target.is_dir() and any(target.iterdir()) and not ours(target):
             raise FedkitError(f"{target} holds other files; save to a new or an empty folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        folder = _neighbour(target)
+        folder.mkdir()
         try:
-            folder.chmod(0o755)
             yield folder
             _replace(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _neighbour(target: Path) -> Path:
+    """A name beside `target` that nobody has."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
 
 
 def _replace(folder: Path, target: Path) -> None:
