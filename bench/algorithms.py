@@ -46,6 +46,7 @@ class Rounds:
         privacy = PRIVACY.get(name)
         method = Method(make_algorithm("fedavg" if privacy else name), make_mechanism(privacy))
         config = RunConfig(data.name, "benchmark", method.algorithm.name, loaded.spec, train, privacy=privacy)
+        method = method.of_run(config.as_dict(), folder, begun=False)
         self.simulation = Simulation(config, data, method, folder, loaded)
         self.bar = console.progress(disable=True)
 

@@ -8,7 +8,7 @@ told what the simulation asks and tells it, in the same order (`fedkit.privacy.b
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from ..algorithms.aggregators import RunningMean, State
 from ..algorithms.base import Aggregate, Algorithm, LocalRule, ServerState
 from ..privacy.base import Mechanism, Method
+from ..privacy.keys import NO_KEY, Key, derived_key
 
 Gradient = Callable[[Tensor], Tensor]
 
@@ -94,7 +95,8 @@ class Toy:
         w, server, states = {"w": self.start if start is None else start}, {}, {}
         gradients = {k: c.gradient for k, c in self.clients.items()}
         weights = self.weights(Method(algorithm, privacy or Mechanism()).weighting)
-        how = {"lr": lr, "weights": weights, "privacy": privacy, "seed": seed}
+        key = self._key(algorithm, schedule, lr, w["w"], privacy, seed)
+        how = {"lr": lr, "weights": weights, "privacy": privacy, "key": key}
         played, points = Played(w["w"][None], []), [w["w"]]
         for t, number in zip(range(rounds), schedule, strict=True):
             w, server, paths = play_round(algorithm, w, server, states, gradients, steps=number, round=t, **how)
@@ -104,6 +106,16 @@ class Toy:
         played.path = torch.stack(points)
         played.states = {k: s["w"] for k, s in states.items() if s}
         return played
+
+    def _key(
+        self, algorithm: Algorithm, steps: list[int], lr: float, start: Tensor, privacy: Mechanism | None, seed: int
+    ) -> Key:
+        """Of this very play, as a run's is of its configuration."""
+        clients = {k: [c.curvature.tolist(), c.optimum.tolist(), c.samples] for k, c in self.clients.items()}
+        rule = [algorithm.name, asdict(algorithm), privacy and privacy.as_dict()]
+        return derived_key(
+            {"seed": seed, "clients": clients, "rule": rule, "steps": steps, "lr": lr, "start": start.tolist()}
+        )
 
 
 def two_clients(samples: tuple[int, int] = (60, 40)) -> Toy:
@@ -134,14 +146,14 @@ def play_round(
     weights: Mapping[Hashable, float] | None = None,
     clients: int | None = None,
     privacy: Mechanism | None = None,
-    seed: int = 0,
+    key: Key = NO_KEY,
 ) -> tuple[State, ServerState, dict[Hashable, list[State]]]:
     """One round of the clients that `gradients` names: the next adapter, the server's state, each client's path.
 
     `states` holds what clients keep and is changed in place. `weights`: 1 each by default; `clients`: how many the
-    federation has, all of `gradients` by default; `seed`: of a mechanism's noise.
+    federation has, all of `gradients` by default; `key`: of a mechanism's noise.
     """
-    method = Method(algorithm, privacy or Mechanism(), seed)
+    method = Method(algorithm, privacy or Mechanism(), key=key)
     deltas, uploads, paths = RunningMean(), RunningMean(), {}
     message = method.broadcast(w, server, lr, round)
     for k, gradient in gradients.items():

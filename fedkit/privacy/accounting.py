@@ -19,12 +19,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from ..common.errors import FedkitError, unknown
 
-LEAST_NOISE = 4e-4  # with less, losses overflow, and what sampling gains is not counted
+LEAST_NOISE, MOST_NOISE = 4e-4, 1e6  # beyond, losses overflow or vanish, and what sampling gains is not counted
+LEAST_EXACT = 1e-3  # with less noise the search for a Gaussian's epsilon subtracts numbers too large for it
 
 
 @dataclass(frozen=True)
@@ -92,27 +96,40 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
 
 
 def epsilon(z: float, sampling: Sampling, rounds: int, delta: float) -> float:
-    """The epsilon of (epsilon, delta)-DP for a user after `rounds` rounds with noise multiplier `z`; inf for z = 0.
+    """The epsilon of (epsilon, delta)-DP for a user after `rounds` rounds with noise multiplier `z`.
 
-    An upper bound, as every accountant's. `FedkitError`, and no number, for a sampling that the accountant does not
-    cover or a value out of range.
+    inf for z = 0, and for a noise whose epsilon exceeds the largest float. An upper bound, as every accountant's.
+    `FedkitError`, and no number, for a sampling that the accountant does not cover or a value out of range.
     """
     _check(sampling, rounds, delta)
     if not 0 <= z < math.inf:
         raise FedkitError(f"the noise multiplier is {z}; it must be a finite number of at least 0")
-    return math.inf if z == 0 else _epsilon(float(z), sampling, rounds, delta)
+    return _epsilon(float(z), sampling, rounds, delta)
 
 
 @lru_cache(maxsize=512)
 def _epsilon(z: float, sampling: Sampling, rounds: int, delta: float) -> float:
-    from dp_accounting.gaussian_mechanism import get_epsilon_gaussian
-
     kind = KINDS[sampling.kind]
     noise = z / kind.moves  # over what a neighbour moves, which is what the accountants take for the multiplier
-    everybody = float(get_epsilon_gaussian(noise / math.sqrt(rounds), delta))
-    if sampling.sampled == sampling.clients or z < LEAST_NOISE:
+    everybody = _gaussian(noise / math.sqrt(rounds), delta)
+    if sampling.sampled == sampling.clients or not LEAST_NOISE <= z <= MOST_NOISE or not everybody:
         return everybody
     return min(everybody, _composed(*kind.account(noise, sampling), rounds, delta))
+
+
+def _gaussian(z: float, delta: float) -> float:
+    """Epsilon of one Gaussian mechanism of multiplier `z`: Phi(1/2z - eps z) - exp(eps) Phi(-1/2z - eps z) = delta.
+
+    For little noise without the second term, which is never negative: an upper bound, 2e-6 too large at most.
+    """
+    from dp_accounting.gaussian_mechanism import get_epsilon_gaussian
+
+    if z == 0:
+        return math.inf
+    if z < LEAST_EXACT:
+        return (0.5 / z - NormalDist().inv_cdf(delta)) / z
+    with np.errstate(divide="ignore"):  # the logarithm of a delta of 0, for much noise
+        return float(get_epsilon_gaussian(z, delta))
 
 
 def _composed(accountant: Any, event: Any, rounds: int, delta: float) -> float:

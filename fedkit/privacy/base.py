@@ -6,12 +6,14 @@ the algorithm's server step sees it, and what all this promises. The neutral ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..algorithms.aggregators import RunningMean, State, is_finite, subtract, zeros_like
 from ..algorithms.base import Aggregate, Algorithm, Broadcast, ServerState, Weighting
+from .keys import NO_KEY, Key, derived_key
 from .primitives import sample_clients
 
 PRIVACY = "privacy"  # the slot of a server's state that is the mechanism's
@@ -33,20 +35,27 @@ class Mechanism:
     def check(self, clients: int, clients_per_round: int) -> None:
         """Refuse a federation in which this mechanism makes no sense (`FedkitError`)."""
 
-    def sample(self, clients: int, k: int, seed: int, round: int) -> list[int]:
-        """Who trains in a round, as positions in ascending order: here `k` of them without replacement."""
+    def key(self, config: Mapping[str, Any], folder: Path, *, begun: bool) -> Key:
+        """What a run's secret draws come from: here a key derived from its configuration, as plain data.
+
+        `folder`: of the run; `begun`: whether it has a checkpoint already.
+        """
+        return derived_key(config)
+
+    def sample(self, clients: int, k: int, *, seed: int, key: Key, round: int) -> list[int]:
+        """Who trains in a round, as positions in ascending order: here `k` of them, from the seed, in public."""
         return sample_clients(clients, k, seed, round)
 
     def terms(self, state: State) -> State:
         """What the server tells the clients of a round, from the mechanism's own state."""
         return {}
 
-    def protect(self, delta: State, terms: State, *, seed: int, round: int, client: str) -> tuple[State, State]:
+    def protect(self, delta: State, terms: State, *, key: Key, round: int, client: str) -> tuple[State, State]:
         """The update as it leaves the client, and what the mechanism sends beside it."""
         return delta, {}
 
     def release(
-        self, aggregate: Aggregate, state: State, *, expected: int, seed: int, round: int
+        self, aggregate: Aggregate, state: State, *, expected: int, key: Key, round: int
     ) -> tuple[Aggregate, State]:
         """What the algorithm's server step gets to see, and the mechanism's next state.
 
@@ -55,11 +64,19 @@ class Mechanism:
         return aggregate, state
 
     def statement(
-        self, algorithm: Algorithm, clients: int, sampled: int, rounds: int, *, initial: str | None = None
+        self,
+        algorithm: Algorithm,
+        clients: int,
+        sampled: int,
+        rounds: int,
+        *,
+        rests_on: str = "",
+        initial: str | None = None,
     ) -> dict[str, Any] | None:
         """What a whole run promises a client, as plain data for its manifest; None: nothing is claimed.
 
-        `initial`: the run whose adapter it starts from.
+        `rests_on`: the source of draws and noise, in words (`Key.rests_on`); `initial`: the run whose adapter it
+        starts from.
         """
         return None
 
@@ -85,11 +102,19 @@ class Update:
 
 @dataclass(frozen=True)
 class Method:
-    """An algorithm under a mechanism: what server and clients do in a round, beside the training itself."""
+    """An algorithm under a mechanism: what server and clients do in a round, beside the training itself.
+
+    `seed`: of draws in public; `key`: of those that privacy rests on.
+    """
 
     algorithm: Algorithm
     mechanism: Mechanism = Mechanism()
     seed: int = 0
+    key: Key = NO_KEY
+
+    def of_run(self, config: Mapping[str, Any], folder: Path, *, begun: bool) -> Method:
+        """This method with the key of a run (`Mechanism.key`)."""
+        return replace(self, key=self.mechanism.key(config, folder, begun=begun))
 
     @property
     def weighting(self) -> Weighting:
@@ -98,7 +123,7 @@ class Method:
 
     def sample(self, clients: int, k: int, round: int) -> list[int]:
         """Who trains in a round, as positions in ascending order."""
-        return self.mechanism.sample(clients, k, self.seed, round)
+        return self.mechanism.sample(clients, k, seed=self.seed, key=self.key, round=round)
 
     def broadcast(self, w: State, server: ServerState, lr: float, round: int) -> Broadcast:
         """What every client of the round gets."""
@@ -114,8 +139,7 @@ class Method:
         """What a client sends and keeps: `local` is its adapter after `steps` local steps."""
         # In the model's order: a checkpoint has another, and sums over tensors would differ in their last digit.
         delta = subtract(self.sent(local), message.adapter)
-        place = {"seed": self.seed, "round": message.round, "client": client}
-        delta, told = self.mechanism.protect(delta, message.terms, **place)
+        delta, told = self.mechanism.protect(delta, message.terms, key=self.key, round=message.round, client=client)
         finished = self.algorithm.finish_client(message, local, client_state, steps)
         return Update(delta, finished.upload | told, finished.client_state)
 
@@ -135,8 +159,16 @@ class Method:
             return w, server
         mean = deltas.mean() if deltas.count else zeros_like(self.sent(w))
         aggregate = Aggregate(mean, uploads.total, deltas.count, clients)
-        place = {"expected": expected, "seed": self.seed, "round": round}
+        place = {"expected": expected, "key": self.key, "round": round}
         aggregate, private = self.mechanism.release(aggregate, server.get(PRIVACY, {}), **place)
         own = {slot: state for slot, state in server.items() if slot != PRIVACY}
         w, own = self.algorithm.server_step(w, aggregate, own)
         return w, own | ({PRIVACY: private} if private else {})
+
+    def statement(
+        self, clients: int, sampled: int, rounds: int, *, initial: str | None = None
+    ) -> dict[str, Any] | None:
+        """What a whole run promises a client (`Mechanism.statement`), and what that rests on."""
+        return self.mechanism.statement(
+            self.algorithm, clients, sampled, rounds, rests_on=self.key.rests_on, initial=initial
+        )

@@ -15,6 +15,7 @@ from ..algorithms.base import Algorithm
 from ..common.errors import FedkitError
 from ..common.hyperparameters import require
 from .base import Mechanism
+from .keys import Key
 from .primitives import gaussian
 
 
@@ -29,12 +30,19 @@ class PublishedNoise(Mechanism):
     def __post_init__(self) -> None:
         require(self, "sigma", least=0)
 
-    def protect(self, delta: State, terms: State, *, seed: int, round: int, client: str) -> tuple[State, State]:
+    def protect(self, delta: State, terms: State, *, key: Key, round: int, client: str) -> tuple[State, State]:
         """The update with its noise."""
-        return add(delta, gaussian(delta, self.sigma, seed, "dp_paper/noise", round=round, client=client)), {}
+        return add(delta, gaussian(delta, self.sigma, key, "published/noise", round=round, client=client)), {}
 
     def statement(
-        self, algorithm: Algorithm, clients: int, sampled: int, rounds: int, *, initial: str | None = None
+        self,
+        algorithm: Algorithm,
+        clients: int,
+        sampled: int,
+        rounds: int,
+        *,
+        rests_on: str = "",
+        initial: str | None = None,
     ) -> dict[str, Any]:
         """The noise, and why no epsilon stands beside it."""
         return {

@@ -16,28 +16,33 @@ and else 0. That has size 1/2 whatever b is, so under noise of deviation `count_
 (2 count_noise)^-2; the updates' noise grows to z' = (z^-2 - (2 count_noise)^-2)^(-1/2), and both together cost z.
 
 What epsilon covers: the sequence of global adapters, against whoever sees all of them, and nothing else: publish no
-other file of a run's folder (its history, clients/, reference/ and manifest hold exact losses, norms and counts). Draw
-and noise here come from the run's seed, which config.json and the manifest hold: whoever knows it can compute both. A
-small one is found by trial, since the first adapter is drawn from it: take 64 random bits (`secrets.randbits(64)`), or
-replace both by a cryptographic source. A run that starts from another's adapter adds its epsilon to that one's.
+other file of a run's folder (its history, clients/, reference/ and manifest hold exact losses, norms and counts). Each
+run has draws and noise of its own (`keys`): by default from a key of its seed and whole configuration, which repeats
+the run to the bit and holds against who does not know the seed. For adapters that are published take
+`randomness="system"`, or a seed of 128 secret bits (`secrets.randbits(128)`) that stands nowhere else. Runs on the same
+records that are all published cost the sum of their epsilons; so does a run that starts from another's adapter.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
 from ..algorithms.aggregators import State
 from ..algorithms.base import Aggregate, Algorithm, Weighting
-from ..common.errors import FedkitError
+from ..common.errors import FedkitError, unknown
 from ..common.hyperparameters import require
 from .accounting import Sampling, epsilon
 from .base import Mechanism, sends_more
-from .primitives import adapted_bound, clipped, gaussian, poisson_sample, sample_clients
+from .keys import Key, derived_key, kept_key
+from .primitives import adapted_bound, clipped, fixed_sample, gaussian, poisson_sample
 
+RANDOMNESS = ("seed", "system")
 BOUND, BELOW = "dp/bound", "dp/below"
 
 
@@ -47,7 +52,8 @@ class UserLevelDP(Mechanism):
 
     `clip`: S, or where it starts; `noise`: the noise multiplier z; `sampling`: poisson or fixed; `adapt`: the rate of
     the adaptive bound, 0 for a fixed one; `count_noise`: deviation on the sum of "below" (the paper advises m / 20);
-    `secret`: whether the seed, so draw and noise, stays unknown (see above); `delta`: of the epsilon in a run's
+    `randomness`: where draw and noise come from, `seed` (with the whole configuration: the run can be repeated) or
+    `system` (nobody can); `secret`: whether the seed stays unknown (see above); `delta`: of the epsilon in a run's
     manifest, well below one over the number of clients.
     """
 
@@ -60,6 +66,7 @@ class UserLevelDP(Mechanism):
     sampling: str = "poisson"
     adapt: float = 0.0
     count_noise: float = 1.0
+    randomness: str = "seed"
     secret: bool = True
     delta: float = 1e-4
 
@@ -70,6 +77,10 @@ class UserLevelDP(Mechanism):
             require(self, field, least=0)
         require(self, "delta", above=0, below=1)
         Sampling(self.sampling, 1, 1)  # refuses an unknown kind
+        if self.randomness not in RANDOMNESS:
+            raise unknown("randomness", self.randomness, RANDOMNESS)
+        if self.randomness == "system" and not self.secret:
+            raise FedkitError("secret=False says that the seed is known, and randomness='system' does not use it")
         if self.adapt and self.noise >= 2 * self.count_noise:
             raise FedkitError(
                 f"count_noise {self.count_noise} leaves no room for a noise multiplier of {self.noise}; raise it above"
@@ -81,7 +92,7 @@ class UserLevelDP(Mechanism):
         """The multiplier on the updates: z, or z' where the bound adapts."""
         if not self.adapt or not self.noise:
             return self.noise
-        return (self.noise**-2 - (2 * self.count_noise) ** -2) ** -0.5
+        return self.noise / math.sqrt(1 - (self.noise / (2 * self.count_noise)) ** 2)  # the same, without z^-2
 
     def check(self, clients: int, clients_per_round: int) -> None:
         """One client alone is refused: there is no sum of several in which it could hide."""
@@ -91,28 +102,32 @@ class UserLevelDP(Mechanism):
                 " nobody else gets; train it without `privacy`, or a federation of several clients"
             )
 
-    def sample(self, clients: int, k: int, seed: int, round: int) -> list[int]:
+    def key(self, config: Mapping[str, Any], folder: Path, *, begun: bool) -> Key:
+        """Derived from the configuration, or the system's, kept in the run's folder until it ends."""
+        return kept_key(folder, begun=begun) if self.randomness == "system" else derived_key(config)
+
+    def sample(self, clients: int, k: int, *, seed: int, key: Key, round: int) -> list[int]:
         """By coins or by number; the simulation's draw stands for one that nobody sees."""
         if self.sampling == "poisson":
-            return poisson_sample(clients, k / clients, seed, round)
-        return sample_clients(clients, k, seed, round)
+            return poisson_sample(clients, k / clients, key, round)
+        return fixed_sample(clients, k, key, round)
 
     def terms(self, state: State) -> State:
         """The round's bound, where it adapts."""
         return {BOUND: self._bound(state)} if self.adapt else {}
 
-    def protect(self, delta: State, terms: State, *, seed: int, round: int, client: str) -> tuple[State, State]:
+    def protect(self, delta: State, terms: State, *, key: Key, round: int, client: str) -> tuple[State, State]:
         """The update, clipped; where the bound adapts, whether its norm was within it, as 1/2 or -1/2."""
         bound = float(terms.get(BOUND, self.clip))
         delta, size = clipped(delta, bound)
         return delta, {BELOW: torch.tensor([float(size <= bound) - 0.5])} if self.adapt else {}
 
     def release(
-        self, aggregate: Aggregate, state: State, *, expected: int, seed: int, round: int
+        self, aggregate: Aggregate, state: State, *, expected: int, key: Key, round: int
     ) -> tuple[Aggregate, State]:
         """The noised sum over the expected number; who came, and how many, depends on data and is not handed on."""
         bound = float(self._bound(state))
-        noise = gaussian(aggregate.delta, self.update_noise * bound, seed, "dp_fedavg/noise", round=round)
+        noise = gaussian(aggregate.delta, self.update_noise * bound, key, "user_level/noise", round=round)
         total = {name: t * aggregate.reported + noise[name] for name, t in aggregate.delta.items()}
         others = {name: t for name, t in aggregate.upload_sum.items() if name != BELOW}
         released = replace(aggregate, delta=total, scale=1.0 / expected, upload_sum=others, reported=expected)
@@ -120,7 +135,7 @@ class UserLevelDP(Mechanism):
             return released, state
         count = {BELOW: aggregate.upload_sum.get(BELOW, torch.zeros(1))}
         spread = self.count_noise if self.noise else 0.0
-        noised = float(count[BELOW] + gaussian(count, spread, seed, "dp_fedavg/count", round=round)[BELOW])
+        noised = float(count[BELOW] + gaussian(count, spread, key, "user_level/count", round=round)[BELOW])
         below = min(1.0, max(0.0, 0.5 + noised / expected))
         new = adapted_bound(bound, below, quantile=0.5, rate=self.adapt)
         return released, {BOUND: torch.tensor([new], dtype=torch.float64)}
@@ -137,7 +152,14 @@ class UserLevelDP(Mechanism):
         return epsilon(self.noise, Sampling(self.sampling, sampled, clients), rounds, delta)
 
     def statement(
-        self, algorithm: Algorithm, clients: int, sampled: int, rounds: int, *, initial: str | None = None
+        self,
+        algorithm: Algorithm,
+        clients: int,
+        sampled: int,
+        rounds: int,
+        *,
+        rests_on: str = "",
+        initial: str | None = None,
     ) -> dict[str, Any]:
         """Noise, bound and epsilon of a run, or why there is none.
 
@@ -154,8 +176,8 @@ class UserLevelDP(Mechanism):
             "neighbours": draw.neighbours,
             "delta": self.delta,
             "epsilon": None,
-            "covers": "the global adapters of this run's rounds and no other file of its folder, as long as its seed "
-            "is not known; a small seed is found by trial",
+            "covers": "the global adapters of this run's rounds and no other file of its folder",
+            "rests_on": rests_on,
         }
         if sends_more(algorithm):
             why = f"clients of {algorithm.name} send or keep more than their update, which is not clipped or noised; no"
@@ -165,7 +187,7 @@ class UserLevelDP(Mechanism):
         except FedkitError as refused:
             return {**said, "refused": str(refused)}
         if not math.isfinite(spent):
-            return {**said, "refused": "there is no noise"}
+            return {**said, "refused": "there is no noise, or less than can be accounted for"}
         if initial is None:
             return {**said, "epsilon": spent}
         why = f"the run starts from the adapter of run {initial}, whose use of clients' records it does not count; add"

@@ -25,6 +25,7 @@ from ..common.files import write_text
 from ..common.manifest import environment, peak_memory_mb
 from ..data.federated import FederatedDataset
 from ..privacy.base import Method
+from ..privacy.keys import forget_key
 from ..privacy.registry import make_mechanism
 from .checkpoint import (
     ClientStates,
@@ -69,6 +70,7 @@ def run(
     folder = Path(runs_dir) / config.hash
     finished = Run(folder, config)
     if (folder / "manifest.json").exists():
+        forget_key(folder)
         return finished
     before = start_of(config, Path(runs_dir))
     try:
@@ -79,6 +81,7 @@ def run(
     with lock:
         if not (folder / "manifest.json").exists():
             write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
+            method = method.of_run(config.as_dict(), folder, begun=(folder / "checkpoint.safetensors").exists())
             Simulation(config, dataset, method, folder, loaded, on_client, before).go(progress)
     return finished
 
@@ -256,12 +259,8 @@ class Simulation:
     def finish(self) -> None:
         """Write the adapter, and the manifest that makes the run a finished one."""
         train, history = self.config.train, read_history(self.history)
-        privacy = self.method.mechanism.statement(
-            self.method.algorithm,
-            len(self.dataset),
-            train.clients_per_round,
-            train.rounds,
-            initial=self.config.initial,
+        privacy = self.method.statement(
+            len(self.dataset), train.clients_per_round, train.rounds, initial=self.config.initial
         )
         save_state(self.state.adapter, self.folder / "adapter.safetensors")
         manifest = {
@@ -278,3 +277,4 @@ class Simulation:
         }
         write_text(self.folder / "manifest.json", json.dumps(manifest, indent=1))
         self.checkpoint.unlink(missing_ok=True)
+        forget_key(self.folder)

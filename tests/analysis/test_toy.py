@@ -117,6 +117,7 @@ def test_the_order_of_questions_is_the_simulations(tiny_loaded, tiny_spec, feder
 
     from fedkit.algorithms.scaffold import Scaffold
     from fedkit.privacy.base import Mechanism
+    from fedkit.privacy.keys import derived_key
     from fedkit.training import simulation
 
     calls = []
@@ -146,23 +147,22 @@ def test_the_order_of_questions_is_the_simulations(tiny_loaded, tiny_spec, feder
             calls.append(f"terms {state}")
             return {}
 
-        def protect(self, delta, terms, *, seed, round, client):
-            calls.append(f"protect seed {seed}, round {round}, {type(client).__name__}")
+        def protect(self, delta, terms, *, key, round, client):
+            calls.append(f"protect {key.words(1, 'x')}, round {round}, {type(client).__name__}")
             return {name: t * 0 for name, t in delta.items()}, {}
 
-        def release(self, aggregate, state, *, expected, seed, round):
-            calls.append(f"release {expected}, seed {seed}, round {round}")
+        def release(self, aggregate, state, *, expected, key, round):
+            calls.append(f"release {expected}, {key.words(1, 'x')}, round {round}")
             return aggregate, state
 
     monkeypatch.setattr(simulation, "make_algorithm", lambda name: Spy())
     monkeypatch.setattr(simulation, "make_mechanism", lambda privacy: Zero())
     train = replace(SHORT, rounds=1, clients_per_round=2, local_steps=3)
-    simulation.run(
-        make_config(tiny_spec, federation, "scaffold", train, seed=7), federation, tmp_path, loaded=tiny_loaded
-    )
+    config = make_config(tiny_spec, federation, "scaffold", train, seed=7)
+    simulation.run(config, federation, tmp_path, loaded=tiny_loaded)
     real, calls[:] = list(calls), []
     gradients = {k: c.gradient for k, c in TOY.clients.items()}
-    how = {"privacy": Zero(), "seed": 7, "clients": len(federation)}
+    how = {"privacy": Zero(), "key": derived_key(config.as_dict()), "clients": len(federation)}
     play_round(Spy(), {"w": TOY.start}, {}, {}, gradients, lr=0.1, steps=3, **how)
     assert calls == real and len(calls) == 2 + 2 * 3 + 2
 

@@ -94,8 +94,7 @@ def test_what_leaves_a_client_is_clipped(go, name):
 @pytest.mark.parametrize("name", SHARED)
 def test_the_server_step_sees_the_noised_sum_of_clipped_updates(name):
     """In the plane, by hand: sum of clipped moves and the noise, over the expected number, whatever the server does."""
-    seen, moves = [], []
-    mechanism = UserLevelDP(clip=0.5, noise=0.8)
+    seen, moves, keys = [], [], []
 
     class Spy(type(make_algorithm(name))):
         def server_step(self, w, aggregate, server):
@@ -107,11 +106,16 @@ def test_the_server_step_sees_the_noised_sum_of_clipped_updates(name):
             moves.append(delta["w"])
             return delta, {}
 
+    class Kept(UserLevelDP):
+        def release(self, aggregate, state, *, expected, key, round):
+            keys.append(key)
+            return super().release(aggregate, state, expected=expected, key=key, round=round)
+
     plane = two_clients()
-    for privacy in (Bare(), mechanism):
+    for privacy in (Bare(), Kept(clip=0.5, noise=0.8)):
         plane.play(Spy(), rounds=1, steps=4, privacy=privacy, seed=2)
     clipped = sum(m * min(1.0, 0.5 / float(m.norm())) for m in moves)
-    noise = gaussian({"w": plane.start}, 0.8 * 0.5, 2, "dp_fedavg/noise", round=0)["w"]
+    noise = gaussian({"w": plane.start}, 0.8 * 0.5, keys[0], "user_level/noise", round=0)["w"]
     torch.testing.assert_close(seen[1], (clipped + noise) / 2)
 
 

@@ -15,13 +15,15 @@ from fedkit.algorithms.base import Aggregate
 from fedkit.algorithms.registry import make_algorithm
 from fedkit.common.errors import FedkitError
 from fedkit.privacy.accounting import Sampling, epsilon
-from fedkit.privacy.primitives import gaussian, poisson_sample, sample_clients
+from fedkit.privacy.keys import derived_key
+from fedkit.privacy.primitives import fixed_sample, gaussian, poisson_sample
 from fedkit.privacy.published import PublishedNoise
 from fedkit.privacy.registry import make_mechanism
 from fedkit.privacy.user_level import UserLevelDP
 from fedkit.training.simulation import run
 
-FEDAVG, WHERE = make_algorithm("fedavg"), {"seed": 3, "round": 0}
+KEY = derived_key({"seed": 3})
+FEDAVG, WHERE = make_algorithm("fedavg"), {"key": KEY, "round": 0}
 BIG = 40_000
 
 
@@ -32,7 +34,7 @@ def flat(value=0.0, n=BIG):
 def step(mechanism, w, delta, reported, *, sampled=4, round=0, uploads=None, state=None):
     """FedAvg's next adapter from what the mechanism releases, and the mechanism's next state."""
     aggregate = Aggregate(delta, uploads or {}, reported, 100)
-    released, state = mechanism.release(aggregate, state or {}, expected=sampled, seed=3, round=round)
+    released, state = mechanism.release(aggregate, state or {}, expected=sampled, key=KEY, round=round)
     return FEDAVG.server_step(w, released, {})[0], state
 
 
@@ -41,18 +43,14 @@ def bound_of(value):
     return {"dp/bound": torch.tensor([value], dtype=torch.float64)}
 
 
-def test_without_noise_and_with_a_large_bound_it_is_fedavg(tiny_loaded, tiny_spec, tmp_path):
-    """Clients of one size, drawn by number: the same clients, and fixed weights are FedAvg's."""
-    federation = make_federation([4, 4, 4])
-    plain = run(make_config(tiny_spec, federation), federation, tmp_path, loaded=tiny_loaded, progress=False)
-    config = make_config(tiny_spec, federation, privacy=UserLevelDP(clip=1e9, noise=0.0, sampling="fixed"))
-    private = run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
-    assert largest(plain.adapter, private.adapter) < 1e-6
-    paper = make_config(tiny_spec, federation, privacy=PublishedNoise(sigma=0.0))
-    assert same(run(paper, federation, tmp_path, loaded=tiny_loaded, progress=False).adapter, plain.adapter)
-
-
-@pytest.mark.parametrize("privacy", [UserLevelDP(noise=0.5, clip=0.1, adapt=0.2), PublishedNoise(sigma=0.01)])
+@pytest.mark.parametrize(
+    "privacy",
+    [
+        UserLevelDP(noise=0.5, clip=0.1, adapt=0.2),
+        UserLevelDP(noise=0.5, clip=0.1, sampling="fixed"),
+        PublishedNoise(sigma=0.01),
+    ],
+)
 def test_a_stopped_run_ends_with_the_same_noise(privacy, tiny_loaded, tiny_spec, tmp_path):
     federation = make_federation([3, 4, 5])
     config = make_config(tiny_spec, federation, "fedavg", dataclasses.replace(SHORT, rounds=4), privacy=privacy)
@@ -108,21 +106,22 @@ def test_the_published_noise_is_on_each_upload_and_bounds_nothing():
 
 
 def test_noise_does_not_depend_on_the_order_of_tensors():
-    one = gaussian({"a": torch.zeros(3), "b": torch.zeros(2)}, 1.0, 5, "x")
-    other = gaussian({"b": torch.zeros(2), "a": torch.zeros(3)}, 1.0, 5, "x")
-    assert same(one, other) and not gaussian({"a": torch.zeros(3)}, 0.0, 5, "x")["a"].any()
+    one = gaussian({"a": torch.zeros(3), "b": torch.zeros(2)}, 1.0, KEY, "x")
+    other = gaussian({"b": torch.zeros(2), "a": torch.zeros(3)}, 1.0, KEY, "x")
+    assert same(one, other) and not gaussian({"a": torch.zeros(3)}, 0.0, KEY, "x")["a"].any()
 
 
 def test_coins_draw_each_client_apart_and_sometimes_nobody():
     """400 rounds of 50 coins at 0.04: the share within five standard errors; P(nobody) = 0.96^50 = 0.13."""
-    draws = [poisson_sample(50, 0.04, 0, t) for t in range(400)]
+    draws = [poisson_sample(50, 0.04, KEY, t) for t in range(400)]
     share = sum(map(len, draws)) / (400 * 50)
     assert abs(share - 0.04) < 5 * math.sqrt(0.04 * 0.96 / (400 * 50))
     nobody = sum(not d for d in draws) / 400
     assert abs(nobody - 0.96**50) < 5 * math.sqrt(0.13 * 0.87 / 400)
     assert all(d == sorted(set(d)) for d in draws)
-    assert UserLevelDP(sampling="poisson").sample(50, 2, 0, 7) == draws[7]
-    assert UserLevelDP(sampling="fixed").sample(50, 2, 0, 7) == sample_clients(50, 2, 0, 7)
+    place = {"seed": 0, "key": KEY, "round": 7}
+    assert UserLevelDP(sampling="poisson").sample(50, 2, **place) == draws[7]
+    assert UserLevelDP(sampling="fixed").sample(50, 2, **place) == fixed_sample(50, 2, KEY, 7)
 
 
 def test_a_round_without_anybody_goes_on(tiny_loaded, tiny_spec, tmp_path):
@@ -131,7 +130,8 @@ def test_a_round_without_anybody_goes_on(tiny_loaded, tiny_spec, tmp_path):
     config = make_config(tiny_spec, federation, "fedavg", train, privacy=UserLevelDP(noise=0.3, clip=0.1))
     done = run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
     counts = [len(line["clients"]) for line in done.history]
-    assert counts == [len(poisson_sample(6, 1 / 6, 0, t)) for t in range(6)] and 0 in counts
+    key = derived_key(config.as_dict())
+    assert counts == [len(poisson_sample(6, 1 / 6, key, t)) for t in range(6)] and 0 in counts
 
 
 def test_the_adaptive_bound_ends_at_the_median_norm():
@@ -223,7 +223,7 @@ def test_a_run_says_what_it_promises(tiny_loaded, tiny_spec, tmp_path):
     said = promised(UserLevelDP(noise=2.0, clip=0.1, sampling="fixed", delta=1e-3))
     assert said["epsilon"] == epsilon(2.0, Sampling("fixed", 2, 3), 2, 1e-3) and "refused" not in said
     assert said["neighbours"] == "one client is replaced by another" and said["clip"] == 0.1
-    assert "as long as its seed is not known" in said["covers"] and said["sampling"]["sampled"] == 2
+    assert "no other file of its folder" in said["covers"] and said["sampling"]["sampled"] == 2
     for params, why in (({"noise": 2.0, "secret": False}, "not secret"), ({"noise": 0.0}, "there is no noise")):
         said = promised(UserLevelDP(clip=0.1, **params))
         assert said["epsilon"] is None and why in said["refused"]
@@ -252,16 +252,16 @@ def test_every_round_has_a_noise_of_its_own(tiny_loaded, tiny_spec, tmp_path, mo
     """The mechanism is told the round; the same noise twice would vanish from the difference of two steps."""
     told, release = [], UserLevelDP.release
 
-    def spy(self, aggregate, state, *, expected, seed, round):
-        told.append((round, seed, expected))
-        return release(self, aggregate, state, expected=expected, seed=seed, round=round)
+    def spy(self, aggregate, state, *, expected, key, round):
+        told.append((round, key, expected))
+        return release(self, aggregate, state, expected=expected, key=key, round=round)
 
     monkeypatch.setattr(UserLevelDP, "release", spy)
     federation = make_federation([3, 3, 3])
     train = dataclasses.replace(SHORT, rounds=3, local_steps=1)
     config = make_config(tiny_spec, federation, "fedavg", train, seed=5, privacy=UserLevelDP())
     run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
-    assert told == [(0, 5, 2), (1, 5, 2), (2, 5, 2)]
+    assert told == [(t, derived_key(config.as_dict()), 2) for t in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -272,6 +272,8 @@ def test_every_round_has_a_noise_of_its_own(tiny_loaded, tiny_spec, tmp_path, mo
         ("user_level", {"sampling": "shuffled"}, "unknown sampling 'shuffled'"),
         ("user_level", {"noise": 2.0, "adapt": 0.2}, "count_noise 1.0 leaves no room"),
         ("user_level", {"delta": 0.0}, "delta of user_level is 0.0"),
+        ("user_level", {"randomness": "dice"}, "unknown randomness 'dice'; known: seed, system"),
+        ("user_level", {"randomness": "system", "secret": False}, "secret=False says that the seed is known"),
         ("user_level", {"sigma": 1.0}, "unknown parameter of user_level 'sigma'; known: adapt, clip"),
         ("published", {"sigma": math.inf}, "sigma of published is inf"),
         ("dp", {}, "unknown privacy mechanism 'dp'; known: published, user_level"),
