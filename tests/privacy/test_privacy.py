@@ -11,9 +11,11 @@ import torch
 from dp_accounting.rdp import RdpAccountant
 
 from fedkit.algorithms.aggregators import norm
+from fedkit.algorithms.registry import make_algorithm
 from fedkit.common.errors import FedkitError
 from fedkit.privacy import Sampling, adapted_bound, claimed_epsilon, clipped, epsilon, noise_multiplier, paper_sigma
 from fedkit.privacy.accounting import _composed
+from fedkit.privacy.user_level import UserLevelDP
 
 BENCH = dict(sampled=0.05, rounds=100, lr=2e-5, clip=1.0, records=52_703, clients=100)
 FIVE = Sampling("poisson", 5, 100)
@@ -82,6 +84,56 @@ def test_no_draw_costs_more_than_everybody():
         for z in (1e-6, 5e-4, 0.1, 0.5, 3.0):
             part, whole = Sampling(kind, 5, 100), Sampling(kind, 100, 100)
             assert 0 < epsilon(z, part, 100, 1e-4) <= epsilon(z, whole, 100, 1e-4) < math.inf
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["poisson", "fixed"])
+def test_epsilon_of_every_noise_is_sound(kind):
+    """From the least float to the largest: at least what one Gaussian costs, never less for less noise, never a NaN.
+
+    Delta is at most Phi(1 / 2z - eps z), so eps <= (1 / 2z - Phi^-1(delta)) / z, and it is no smaller than 1 / 2z^2
+    (where delta < 1/4 and z is little, so that the second term is a small part). No noise of an epsilon beyond the
+    largest float (z below 5.3e-155) is given a number.
+    """
+    everybody, moves, last = Sampling(kind, 10, 10), {"poisson": 1, "fixed": 2}[kind], math.inf
+    for exponent in (-324, -323, -320, *range(-318, -150, 7), -155, -154, -153, *range(-150, 308, 13), 307):
+        spent, z = epsilon(float(f"5e{exponent}"), everybody, 1, 1e-4), float(f"5e{exponent}") / moves
+        assert 0 <= spent <= last
+        last = spent
+        if z < 1e-155:
+            assert spent == math.inf
+        elif z < 1e-2:
+            assert 0.5 / z / z <= spent <= 0.5 / z / z * (1 + 1e-12) + 3.72 / z
+        elif z > 1e5:
+            assert spent == 0
+        part = epsilon(float(f"5e{exponent}"), Sampling(kind, 5, 10), 1, 1e-4) if not 1e-4 < z < 1e5 else 0
+        assert part <= spent
+
+
+def test_little_noise_costs_what_high_precision_says():
+    """Two values of Phi(1/2z - eps z) - exp(eps) Phi(-1/2z - eps z) = 1e-4, solved with 60 digits."""
+    for z, exact in ((1e-3, 503718.01834069646), (1e-5, 5000371900.648563)):
+        spent = epsilon(z, Sampling("poisson", 10, 10), 1, 1e-4)
+        assert exact * (1 - 1e-12) <= spent <= exact * (1 + 3e-6)
+    assert epsilon(1e-10, Sampling("poisson", 10, 10), 1, 1e-4) >= 0.5e20 + 3.719e10  # once less by 1e10
+
+
+@pytest.mark.parametrize("z", [math.nan, math.inf, -math.inf, -1e-320])
+def test_what_is_no_noise_multiplier_is_refused(z):
+    with pytest.raises(FedkitError, match="noise multiplier is"):
+        epsilon(z, FIVE, 10, 1e-4)
+    with pytest.raises(FedkitError, match="noise of user_level is"):
+        UserLevelDP(noise=z)
+
+
+@pytest.mark.parametrize("z", [0.0, 5e-324, 1e-320, 1e-300])
+def test_a_run_without_noise_worth_the_name_states_no_epsilon(z):
+    """Also where the bound adapts, whose multiplier was computed by way of z^-2."""
+    for mechanism in (UserLevelDP(noise=z), UserLevelDP(noise=z, adapt=0.2)):
+        assert mechanism.update_noise == pytest.approx(z)
+        assert mechanism.epsilon_of(5, 100, 10, 1e-4) == math.inf
+        said = mechanism.statement(make_algorithm("fedavg"), 100, 5, 10)
+        assert said["epsilon"] is None and "there is no noise, or less than" in said["refused"]
 
 
 def test_a_known_draw_of_everybody_costs_what_a_secret_one_does():
