@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from core_tools import SHORT, largest, make_config, make_federation, same
+from core_tools import SHORT, make_config, make_federation, same
 
 from fedkit.algorithms.aggregators import norm
 from fedkit.algorithms.base import Aggregate
