@@ -6,7 +6,6 @@ Everything is kept on disk by the hash of what it was made from: who asks again 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common.errors import FedkitError
 from .common.files import project_root
+from .common.machine import jobs as jobs_of
 from .data.datasets.registry import get_dataset, questions_of
 from .data.federated import FederatedDataset
 from .data.place import Located, Place
@@ -196,13 +196,13 @@ class Session:
         """Train several runs of one dataset side by side in `jobs` processes, and put each through a suite.
 
         suite, questions: as for `evaluate`, which then gives the rows at once; suite None trains only. `jobs`:
-        FEDKIT_JOBS, else the number of processors; a GPU profile runs one at a time.
+        FEDKIT_JOBS, else the processor cores at hand; a GPU profile runs one at a time.
         """
         from .evaluation.exam import run_all
 
         exam = None if suite is None else self._exam(suite, dataset.name, None, questions)
-        jobs = jobs or int(os.environ.get("FEDKIT_JOBS", 0)) or (1 if self.profile.gpu else os.cpu_count() or 1)
-        return run_all(configs, self.saved(dataset), self.folder, exam, self.judge, jobs)
+        processes = jobs_of(jobs, 1 if self.profile.gpu else None)
+        return run_all(configs, self.saved(dataset), self.folder, exam, self.judge, processes)
 
     def evaluate(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,11 @@ def progress(**options: Any) -> Any:
         from tqdm.auto import tqdm
 
     return tqdm(mininterval=1.0, **options)
+
+
+def say(sentence: str) -> None:
+    """A sentence for whoever waits, on the error stream, at once."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..common.errors import FedkitError
 from ..common.files import write_text
+from ..common.locks import held
 from .claims import CLAIMS, Claim
 from .evidence import printed_scores, read_scores
 from .paper import TABLES, key_of
@@ -64,7 +65,6 @@ def write_verdicts(results: str | Path, verdicts: Sequence[Verdict], *, profile:
     Read, changed and put in place under a lock, so that notebooks that run at once lose nothing of each other's.
     """
     import pandas as pd
-    from filelock import FileLock
 
     path = Path(results) / "claims.csv"
     lines = []
@@ -73,12 +73,7 @@ def write_verdicts(results: str | Path, verdicts: Sequence[Verdict], *, profile:
         sentence = (own.id, own.paper, own.place, own.text, v.outcome, v.evidence, v.by_seeds)
         lines.append((*sentence, told.word, told.evidence, own.note, profile, v.table))
     new = pd.DataFrame(lines, columns=list(COLUMNS))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(".claims.lock")).acquire()
-    except OSError as error:
-        raise FedkitError(f"cannot write {path} ({error.strerror}); choose another results folder") from error
-    with lock:
+    with held(path.with_name(".claims.lock"), str(path)):
         if path.exists():
             old = read_csv(path, COLUMNS)
             new = pd.concat([old[~old["id"].isin(new["id"])], new])

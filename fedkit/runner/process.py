@@ -14,16 +14,12 @@ from typing import Any
 
 from ..common.console import HEADLESS
 from ..common.files import read_json, write_json
+from ..common.machine import cores
 from .options import Options
 from .plan import Step
 from .records import Outcome
 
 GRACE = 8.0  # seconds that a kernel gets to end its cell after an interrupt, before it is terminated
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment(options: Options, private: Path) -> dict[str, str]:

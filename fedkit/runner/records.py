@@ -5,7 +5,6 @@ One run at a time on one results folder, and no run on a folder that cannot be w
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import tempfile
@@ -19,6 +18,8 @@ from xml.etree import ElementTree
 
 from ..common.errors import FedkitError
 from ..common.files import read_json, write_json, write_text
+from ..common.locks import held
+from ..common.machine import cores
 from ..common.manifest import commit, output, versions
 from .options import Options
 
@@ -29,8 +30,6 @@ def results_lock(folder: Path) -> Iterator[None]:
 
     FedkitError names what stands in the way: the folder cannot be written, or the process that holds it already.
     """
-    from filelock import FileLock, Timeout
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix=".trial.", dir=folder):
@@ -39,21 +38,8 @@ def results_lock(folder: Path) -> Iterator[None]:
         raise FedkitError(
             f"the results folder {folder} cannot be written ({error.strerror}); free it or give another with --results"
         ) from error
-    holder = folder / ".lock.json"
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        pid = read_json(holder, {}).get("pid", "unknown")
-        raise FedkitError(
-            f"another run (process {pid}) is writing to {folder}; wait for it, stop it, or give another --results"
-        ) from error
-    try:
-        write_json(holder, {"pid": os.getpid()})
+    with held(folder / ".lock", str(folder), wait=False):
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
 
 
 @dataclass
@@ -100,7 +86,7 @@ def device() -> dict[str, Any]:
     gpus = output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "gpu": gpus.splitlines() if gpus else [],
     }
 
