@@ -8,23 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from ..common.files import read_json, write_json, write_text
-
-
-def _watch_parent(parent: int) -> None:
-    """Ends this process and its kernel once the parent is gone (killed; a normal stop goes another way)."""
-    import psutil
-
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    for process in psutil.Process().children(recursive=True):
-        process.kill()
-    os._exit(1)
+from ..common.parent import end_with_parent
 
 
 def _peak_memory_mb() -> float | None:
@@ -94,7 +83,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
 def main(argv: list[str]) -> int:
     """Reads the job, runs it, writes the result file; exit code 0 whenever there is a result."""
     job = read_json(Path(argv[0]), {})
-    threading.Thread(target=_watch_parent, args=(job["parent"],), daemon=True).start()
+    end_with_parent(job["parent"])
     write_json(Path(job["result"]), execute(job))
     return 0
 

@@ -6,6 +6,8 @@ import json
 import math
 import os
 import socket
+import subprocess
+import sys
 from collections import Counter
 from fractions import Fraction
 
@@ -194,6 +196,27 @@ def test_no_descriptor_is_left(sandbox):
     for program in ("def double(x): return 2 * x", "import os; os._exit(1)"):
         run_python(program, TESTS, limits=LIMITS, sandbox=sandbox)
     assert len(os.listdir("/proc/self/fd")) == count
+
+
+ORPHAN = """
+import sys, threading, time, psutil
+from fedkit.evaluation.sandbox import Limits, run_python
+program = "import time\\ndef double(x):\\n    print('up', flush=True)\\n    time.sleep(1000)"
+work = lambda: run_python(program, "double(1)", limits=Limits(wall_seconds=300.0), sandbox=sys.argv[1])
+threading.Thread(target=work, daemon=True).start()
+while len(below := psutil.Process().children(recursive=True)) < 4 or sum(p.name()[:6] == "python" for p in below) < 2:
+    time.sleep(0.05)
+print(*[p.pid for p in below], flush=True)
+time.sleep(300)
+"""
+
+
+def test_nothing_outlives_a_killed_parent(sandbox):
+    """Whatever runs in the sandbox ends with the process that started it, though it has no one to tell it."""
+    with subprocess.Popen([sys.executable, "-c", ORPHAN, sandbox], stdout=subprocess.PIPE, text=True) as parent:
+        below = [psutil.Process(int(word)) for word in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(below) >= 4 and psutil.wait_procs(below, timeout=5)[1] == []
 
 
 def test_without_a_sandbox_nothing_runs(monkeypatch):

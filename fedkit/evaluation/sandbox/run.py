@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...common.errors import FedkitError, unknown
+from ...common.parent import ending_with_parent
 from . import backends
 
 
@@ -92,7 +93,7 @@ def run_python(program: str, tests: str, *, limits: Limits = DEFAULT, sandbox: s
 
         def start(side: str, pipes: tuple[int, ...], **streams: Any) -> subprocess.Popen[bytes]:
             words = [side, str(pipes[0]), str(pipes[1]), longest, *map(str, pipes[2:])]
-            command = backends.BACKENDS[name]([*guest, *words])
+            command = ending_with_parent(backends.BACKENDS[name]([*guest, *words]))
             process = subprocess.Popen(
                 command, pass_fds=pipes, stdout=ends.output[1], stderr=ends.output[1], start_new_session=True, **streams
             )
