@@ -71,6 +71,7 @@ PROGRAMS = [
         "thread bomb",
         "while True:\n    T(target=lambda: 1).start()",
         "processes",
+        "time",
         head="from threading import Thread as T",
     ),
     in_call("another program", "subprocess.run(['/bin/sh', '-c', 'true'])", "processes", head="import subprocess"),

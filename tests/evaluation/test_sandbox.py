@@ -8,11 +8,13 @@ import os
 import socket
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from fractions import Fraction
 
 import psutil
 import pytest
+from hostile_allowances import ABUSES
 from hostile_programs import PROGRAMS, TESTS
 from sandbox_tools import NEEDED, without_sandbox
 
@@ -52,7 +54,7 @@ def fill(text, values):
     return text
 
 
-@pytest.mark.parametrize("hostile", PROGRAMS, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", [*PROGRAMS, *ABUSES], ids=lambda hostile: hostile.name)
 def test_hostile(hostile, sandbox, outside):
     if sandbox != which_sandbox() and not hostile.of_the_machine:
         pytest.skip("the same on every sandbox, and shown on the first")
@@ -61,12 +63,13 @@ def test_hostile(hostile, sandbox, outside):
     outcome = run_python(fill(hostile.program, outside), TESTS, limits=limits, sandbox=sandbox)
     assert not outcome.passed
     assert outcome.kind in hostile.kinds, outcome
-    assert len(outcome.output) <= limits.output_bytes and "word-of-the-user" not in outcome.output + outcome.reason
+    assert len(outcome.output) <= 64 * 2**10 and "word-of-the-user" not in outcome.output + outcome.reason
     assert len(psutil.Process().children(recursive=True)) == before
 
 
 def test_there_are_twenty_and_more():
-    assert len(PROGRAMS) >= 20 and max(Counter(hostile.name for hostile in PROGRAMS).values()) == 1
+    assert len(PROGRAMS) >= 20 and len(ABUSES) >= 20
+    assert max(Counter(hostile.name for hostile in [*PROGRAMS, *ABUSES]).values()) == 1
 
 
 def test_the_word_and_the_tests_are_out_of_sight(sandbox):
@@ -75,10 +78,95 @@ def test_the_word_and_the_tests_are_out_of_sight(sandbox):
     assert "words found: [] tests found: False" in outcome.output
 
 
+@pytest.mark.parametrize("told", [{"word": "0" * 32}, {"word": ""}, {"word": None}, {}, {"word": ["0" * 32]}])
+def test_a_verdict_without_the_word_is_no_pass(told):
+    """Whoever reaches the pipe of the verdict, as these tests do, still has to know the word."""
+    if which_sandbox() is None:
+        without_sandbox("no sandbox works here")
+    verdict = json.dumps({"end": "passed", **told})
+    tests = f"import os, sys\nos.write(int(sys.argv[5]), {verdict.encode()!r})\nos._exit(0)"
+    outcome = run_python("x = 1", tests, limits=LIMITS)
+    assert not outcome.passed and outcome.reason.startswith("exit: the tests' process")
+
+
 def test_an_honest_program_passes(sandbox):
     outcome = run_python("def double(x):\n    print('called')\n    return 2 * x", TESTS, limits=LIMITS, sandbox=sandbox)
     assert outcome.passed and outcome.reason == outcome.kind == "passed" and outcome.output == "called\n" * 6
     assert 0 < outcome.seconds < 60
+
+
+# Programs that the reference harness passes, each with what it takes: `f(n)` is the list of the first n numbers.
+RIGHT = {
+    "threads": """
+        import threading
+        def f(n):
+            out = []
+            some = [threading.Thread(target=out.append, args=(i,)) for i in range(n)]
+            for one in some: one.start()
+            for one in some: one.join()
+            return sorted(out)""",
+    "a pool of threads": """
+        from concurrent.futures import ThreadPoolExecutor
+        def f(n):
+            with ThreadPoolExecutor(32) as pool:
+                return list(pool.map(lambda x: x, range(n)))""",
+    "a temporary file": """
+        import tempfile
+        def f(n):
+            with tempfile.NamedTemporaryFile("w+") as file:
+                print(*range(n), file=file, flush=True)
+                return [int(word) for word in open(file.name).read().split()]""",
+    "a temporary folder": """
+        import os, tempfile
+        def f(n):
+            with tempfile.TemporaryDirectory() as folder:
+                for i in range(n): open(os.path.join(folder, str(i)), "w").close()
+                return sorted(map(int, os.listdir(folder)))""",
+    "a file beside it": """
+        def f(n):
+            with open("numbers.txt", "w") as file: file.write(str(list(range(n))))
+            return eval(open("numbers.txt").read())""",
+    "the null device": """
+        import contextlib, os
+        def f(n):
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere): print("x")
+            return list(range(n))""",
+    "prints of 100 KB": "def f(n):\n    print('x' * 100_000)\n    return list(range(n))",
+    "asyncio": """
+        import asyncio
+        async def same(i):
+            await asyncio.sleep(0.001)
+            return await asyncio.to_thread(int, i)
+        async def all_of(n):
+            return await asyncio.gather(*map(same, range(n)))
+        def f(n):
+            return asyncio.run(all_of(n))""",
+    "600 MB of memory": "def f(n):\n    much = bytearray(600 * 10**6)\n    return [much[i] + i for i in range(n)]",
+}
+NUMPY = "import numpy as np\ndef f(n):\n    return [np.int64(0), *map(np.float64, np.arange(n) @ np.eye(n))][1:]"
+NUMPY += "\ndef g(n):\n    return np.arange(n).sum(), np.bool_(n > 1)"
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_programs_pass_as_in_the_reference_harness(name, sandbox):
+    outcome = run_python(textwrap.dedent(RIGHT[name]), "assert f(5) == [0, 1, 2, 3, 4]", sandbox=sandbox)
+    assert outcome.passed, outcome
+    assert len(outcome.output) <= 64 * 2**10
+
+
+def test_numpy_is_there_where_it_is_installed(sandbox):
+    """Its numbers travel as Python's; the rest of the packages beside it is not there."""
+    tests = "import numpy as np\nassert f(3) == [0.0, 1.0, 2.0] and g(4) == (6, True)\nassert isinstance(np.pi, float)"
+    outcome = run_python(NUMPY, tests, sandbox=sandbox)
+    assert outcome.passed, outcome
+    for name in ("torch", "pytest", "fedkit"):
+        assert run_python(f"import {name}", "x", sandbox=sandbox).reason.startswith("error: ModuleNotFoundError")
+
+
+def test_no_two_programs_share_a_folder(sandbox):
+    program = "import os\ndef f():\n    open('left', 'w').close()\n    return os.listdir('/tmp')"
+    for _ in range(2):
+        assert run_python(program, "assert f() == ['left']\nimport os\nassert os.listdir('/tmp') == []").passed
 
 
 def test_a_harmless_try_is_no_fault(sandbox):

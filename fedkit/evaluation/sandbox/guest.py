@@ -20,6 +20,9 @@ from typing import Any, NoReturn
 from .guest_lock import lock
 from .guest_values import decode, encode
 
+SITE, PACKAGES = "/site", ("numpy",)  # where packages besides the standard library are, if the machine has them
+WORK = "/tmp"  # the one place to write, which each process has for itself
+
 
 class Gone(BaseException):
     """The program's process has ended, or closed its end; no `except Exception` of the tests takes it for an error."""
@@ -137,7 +140,7 @@ def _stand_in(link: Link, known: Any, name: str) -> Any:
     if not isinstance(known, dict):
         raise Garbled("no names")
     if "module" in known:
-        if known["module"] not in sys.stdlib_module_names:
+        if known["module"] not in {*sys.stdlib_module_names, *PACKAGES}:
             raise Garbled("no names")
         return __import__(known["module"])
     if "value" in known:
@@ -190,7 +193,7 @@ def probe(unseen: str, place: str) -> str:
 
     if os.path.exists(unseen):
         return "files outside can be seen"
-    lock({"cpu_seconds": 5, "memory_bytes": 2**29})
+    lock({"cpu_seconds": 5, "memory_bytes": 2**29, "threads": 64, "file_bytes": 2**20})
     for what, attempt in (
         ("a socket can be opened", socket.socket),
         ("a process can be started", os.fork),
@@ -210,6 +213,9 @@ def main(words: list[str]) -> None:
         print(probe(*words[1:]), flush=True)
         os._exit(0)
     side, read, write, longest = words[0], *map(int, words[1:4])
+    sys.path.append(SITE)
+    if os.path.isdir(WORK):
+        os.chdir(WORK)
     link = Link(read, write, longest)
     if side == "tests":
         request = json.loads(sys.stdin.buffer.read())

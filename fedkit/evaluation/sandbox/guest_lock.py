@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-_EPERM, _EAGAIN, _EACCES, _ENETUNREACH = 1, 11, 13, 101
+_EPERM, _EAGAIN, _EACCES, _ENOSYS, _ENETUNREACH = 1, 11, 13, 38, 101
 
 # Calls that a solution of a programming task has no use for, and the error that each gives: by processor, its number.
 _DENIED: dict[int, dict[str, tuple[int, ...]]] = {
-    _ENETUNREACH: {"x86_64": (41, 53), "aarch64": (198, 199)},  # socket, socketpair
-    _EAGAIN: {"x86_64": (56, 57, 58, 435), "aarch64": (220, 435)},  # clone, fork, vfork, clone3: no process, no thread
+    _ENETUNREACH: {"x86_64": (41,), "aarch64": (198,)},  # socket
+    _EAGAIN: {"x86_64": (57, 58), "aarch64": ()},  # fork, vfork: no process
+    _ENOSYS: {"x86_64": (435,), "aarch64": (435,)},  # clone3, whose flags cannot be seen from here: clone is taken then
     _EACCES: {"x86_64": (59, 322), "aarch64": (221, 281)},  # execve, execveat
     _EPERM: {
         # ptrace, process_vm_readv, process_vm_writev, kcmp, pidfd_open, pidfd_getfd; unshare, setns, chroot, mount,
@@ -19,6 +20,13 @@ _DENIED: dict[int, dict[str, tuple[int, ...]]] = {
         "aarch64": (117, 270, 271, 272, 97, 268, 51, 40, 39, 41, 279, 194, 190, 186, 280, 241, 282, 217, 218, 219),
     },
 }
+# Calls that are allowed by their first argument alone: by processor the number, then its values, then the error.
+# clone: a thread as glibc and musl start it, with no flag more, and so never a process or a name space;
+# socketpair: two ends within this process (AF_UNIX), which asyncio wakes itself with.
+_BY_ARGUMENT: tuple[tuple[dict[str, int], tuple[int, ...], int], ...] = (
+    ({"x86_64": 56, "aarch64": 220}, (0x3D0F00, 0x7D0F00), _EAGAIN),
+    ({"x86_64": 53, "aarch64": 199}, (1,), _ENETUNREACH),
+)
 # io_uring and the newer mount calls, pidfd_open, pidfd_getfd, memfd_secret: one number on every processor.
 _DENIED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 434, 438, 442, 447)
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -37,11 +45,19 @@ def _filter(machine: str) -> list[tuple[int, int, int, int]]:
             program += [(equal, 0, 1, number), (give, 0, 0, error | code)]
     for number in _DENIED_EVERYWHERE:
         program += [(equal, 0, 1, number), (give, 0, 0, error | _EPERM)]
+    for numbers_of, values, code in _BY_ARGUMENT:
+        cases = [step for value in values for step in ((equal, 0, 1, value), (give, 0, 0, allow))]
+        program += [(equal, 0, len(cases) + 2, numbers_of[machine]), (load, 0, 0, 16), *cases]  # 16: the low half
+        program += [(give, 0, 0, error | code)]
     return [*program, (give, 0, 0, allow)]
 
 
 def lock(limits: dict[str, int]) -> None:
-    """Limit this process for good: CPU, memory, open files, no file content, no process or thread, no socket."""
+    """Limit this process for good: CPU, memory, threads, files (open, and their content), no process, no socket.
+
+    limits: `cpu_seconds`, `memory_bytes` (address space), `threads` and `file_bytes` (of one file; the place for all of
+    them has a size of its own).
+    """
     import ctypes
     import resource
 
@@ -49,10 +65,10 @@ def lock(limits: dict[str, int]) -> None:
     for which, soft, hard in (
         (resource.RLIMIT_CPU, seconds, seconds + 1),
         (resource.RLIMIT_AS, memory, memory),
-        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_FSIZE, limits["file_bytes"], limits["file_bytes"]),
         (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_NOFILE, 32, 32),
-        (resource.RLIMIT_NPROC, 1, 1),
+        (resource.RLIMIT_NOFILE, 64, 64),
+        (resource.RLIMIT_NPROC, limits["threads"], limits["threads"]),
     ):
         resource.setrlimit(which, (soft, hard))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -63,9 +64,19 @@ def encode(value: Any) -> Any:
         return value
     kind = next((base for base in type(value).__mro__ if base in _PACK), None)
     if kind is None:
-        return {"o": type(value).__name__}
+        plain = _plain(value)
+        return {"o": type(value).__name__} if plain is value else encode(plain)
     tag, pack = _PACK[kind]
     return {tag: pack(value)}
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's that Python has too as Python's, else the value itself."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.generic):
+        return value
+    plain = value.item()
+    return plain if type(plain) in (bool, int, float, complex, str, bytes) else value
 
 
 def decode(value: Any) -> Any:

@@ -25,13 +25,14 @@ from . import backends
 class Limits:
     """Bounds for a program and, apart from it, for its tests.
 
-    There is no knob for what is always zero: network, processes and threads besides the first, files written.
+    There is no knob for what each has always: 64 threads, 32 MiB of files in a folder `/tmp` of its own (the working
+    folder), numpy where it is installed; nor for what none has: network, other processes, any other file to write.
     """
 
     wall_seconds: float = 20.0  # from start to end, starting the sandbox included
     cpu_seconds: int = 5  # of processor time, whole seconds as the kernel counts them
-    memory_bytes: int = 512 * 2**20  # address space
-    output_bytes: int = 64 * 2**10  # printed by program and tests together
+    memory_bytes: int = 2 * 2**30  # address space, of which a thread's stack takes 8 MiB
+    output_bytes: int = 4 * 2**20  # printed by program and tests together
     message_bytes: int = 8 * 2**20  # one call's arguments, or its answer
 
     def __post_init__(self) -> None:
@@ -45,15 +46,15 @@ class Outcome:
     """What came of one run. `reason` begins with its kind and a colon, except for "passed".
 
     Kinds: `wrong` (a test failed), `error` (the program raised), `time`, `memory`, `output`, `processes` (it tried to
-    start one, or a thread), `network`, `files` (a file that it may not see or write), `forbidden` (another call that
-    is denied), `exit` (it ended before its tests did), `signal` (it crashed or was killed), `garbled` (it wrote into
-    the channel to its tests), `tests` (the tests themselves cannot run).
+    start one, or too many threads), `network`, `files` (one that it may not see or write, or too much of them),
+    `forbidden` (another call that is denied), `exit` (it ended before its tests did), `signal` (it crashed or was
+    killed), `garbled` (it wrote into the channel to its tests), `tests` (the tests themselves cannot run).
     """
 
     passed: bool
     reason: str
     seconds: float  # wall clock
-    output: str  # what program and tests printed, cut at `Limits.output_bytes`
+    output: str  # the first 64 KiB that program and tests printed
 
     @property
     def kind(self) -> str:
@@ -62,6 +63,8 @@ class Outcome:
 
 
 DEFAULT = Limits()
+THREADS = 64
+_SHOWN = 64 * 2**10  # bytes of what was printed that an outcome keeps
 _SETTLE = 2.0  # seconds that a process whose channel closed has to end, before it is killed
 
 
@@ -83,7 +86,12 @@ def run_python(program: str, tests: str, *, limits: Limits = DEFAULT, sandbox: s
         "word": secrets.token_hex(16),
         "program": program,
         "tests": tests,
-        "limits": {"cpu_seconds": limits.cpu_seconds, "memory_bytes": limits.memory_bytes},
+        "limits": {
+            "cpu_seconds": limits.cpu_seconds,
+            "memory_bytes": limits.memory_bytes,
+            "threads": THREADS,
+            "file_bytes": backends.FILE_BYTES,
+        },
     }
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -111,7 +119,7 @@ def run_python(program: str, tests: str, *, limits: Limits = DEFAULT, sandbox: s
         codes = (tested.poll(), testing.poll())
     seconds = time.monotonic() - began
     reason = over or _reason(verdict, request["word"], codes, limits, seconds)
-    return Outcome(reason == "passed", reason, seconds, printed.decode("utf-8", "replace"))
+    return Outcome(reason == "passed", reason, seconds, printed[:_SHOWN].decode("utf-8", "replace"))
 
 
 def require_sandbox(sandbox: str | None = None) -> None:
