@@ -121,9 +121,9 @@ def bubblewrap(command: list[str]) -> list[str]:
 
 # $1: how to drop privileges, $2: what to show, a path, a tab and its place a line, $3: options of the place to write;
 # then the command. The new root lies over /mnt, which only this mount namespace sees. A chroot holds here: to leave one
-# takes CAP_SYS_CHROOT, which setpriv takes away, or a folder opened outside, of which none is handed on. The shell stays
-# as the first process of its namespace, since the kernel shields the first from signals, that of too much processor time
-# too.
+# takes CAP_SYS_CHROOT, which setpriv takes away, or a folder opened outside, of which none is handed on. The shell
+# stays as the first process of its namespace, since the kernel shields the first from signals, that of too much
+# processor time too.
 _SCRIPT = """
 set -e
 drop=$1; paths=$2; room=$3; shift 3
