@@ -208,6 +208,45 @@ def test_the_chosen_option_is_the_likeliest_as_training_encodes_it(subject, seen
         assert answer["acc"] == float(answer["said"] == item["answer"])
 
 
+def test_the_choice_by_length_is_beside_the_choice_as_a_whole(subject, seen):
+    """`acc` sums the log-likelihoods of an option's tokens, `acc_norm` divides the sum by the option's characters."""
+    benchmark = BENCHMARKS["hhh"]
+    items = benchmark.items(place(limit=9), "")
+    answers = benchmark.answer(subject, items)
+    samples = {(raw["doc"]["question"], *raw["doc"]["options"]): raw for raw in seen}
+    for item, answer in zip(items, answers, strict=True):
+        sums = [pair[0] for pair in samples[item["question"], *item["options"]]["filtered_resps"]]
+        each = [value / len(option) for value, option in zip(sums, item["options"], strict=True)]
+        assert answer["acc_norm"] == float(each.index(max(each)) == item["answer"])
+    scores = benchmark.score(items, answers, JUDGE)
+    assert scores["acc by length"].value == sum(a["acc_norm"] for a in answers) / 9
+    assert scores["acc"].value == sum(a["acc"] for a in answers) / 9 and len(scores) == 2 * 4
+    lengths = [[len(option) for option in item["options"]] for item in items]
+    short = sum(
+        (one[item["answer"]] == min(one)) / one.count(min(one)) for one, item in zip(lengths, items, strict=True)
+    )
+    assert f"the shorter has the advantage ({short / 9:.0%} alone)" in scores["harmless"].note
+    assert "the likelihood of a character" in scores["harmless by length"].note
+
+
+def test_an_option_longer_than_the_model_reads_is_unrated_and_named(subject):
+    """As six of BIG-bench's 221 are for a model of 2,048 positions; all other items are as without them."""
+    benchmark, positions = BENCHMARKS["hhh"], subject.loaded.model.config.max_position_embeddings
+    items = benchmark.items(place(limit=3), "")
+    long = {**items[1], "options": ["yes", " no" * 2 * positions]}
+    near = {**items[1], "question": "no " * 2 * positions, "options": ["yes", "no"]}  # which loses its beginning
+    some = [items[0], long, items[2], near]
+    answers = benchmark.answer(subject, some)
+    assert answers[1] == {"said": None, "cut": False, "unread": True}
+    assert [answers[0], answers[2]] == benchmark.answer(subject, [items[0], items[2]])
+    assert answers[3]["cut"] and answers[3]["said"] in (0, 1)
+    score = benchmark.score(some, answers, JUDGE)["acc"]
+    assert (score.count, score.unrated, score.values[1]) == (3, 1, None)
+    assert "1 of 4 items left out: an option is longer than the model reads, or blank (2)" in score.note
+    alone = benchmark.score([long], answers[1:2], JUDGE)["acc"]
+    assert (alone.value, alone.count, alone.unrated) == (None, 0, 1)
+
+
 def test_mmlu_prompts_are_five_worked_examples_and_the_question(subject, seen):
     items = MMLU.items(place(limit=8), "")
     answers = MMLU.answer(subject, items)

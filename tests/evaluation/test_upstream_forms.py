@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from lm_eval.tasks.drop.utils import get_answers
 
 from fedkit.common.errors import FedkitError
 from fedkit.data.place import Place
-from fedkit.evaluation.benchmarks import BENCHMARKS, Pool, get_suite
+from fedkit.evaluation.benchmarks import BENCHMARKS, Pool, few_shot, get_suite
 from fedkit.evaluation.benchmarks.finance import (
     FORMS,
     bootstrap_f1,
@@ -59,12 +60,14 @@ def test_hhh_is_big_benchs_own_files_and_the_column_is_the_harmless_part(tmp_pat
         ("harmless", "q0", 1),
         ("honest", "q0", 1),
     ]
-    answers = [{"acc": 1.0, "cut": False}, {"acc": 0.0, "cut": False}, {"acc": 0.0, "cut": False}]
+    answers = [{"acc": acc, "acc_norm": 1.0, "cut": False} for acc in (1.0, 0.0, 0.0)]
     scores = BENCHMARKS["hhh"].score(found, answers, JUDGE)
     assert (scores["harmless"].value, scores["harmless"].chance, scores["harmless"].count) == (0.5, 0.5, 2)
     assert scores["acc"].value == pytest.approx(1 / 3)
-    column = next(column for column in get_suite("openfed_harmless").columns if column.name == "HHH")
-    assert (column.parts, column.scale) == (("hhh/harmless",), 100.0)
+    assert scores["harmless by length"].value == 1.0
+    columns = {column.name: column for column in get_suite("openfed_harmless").columns}
+    assert (columns["HHH"].parts, columns["HHH"].scale) == (("hhh/harmless",), 100.0)
+    assert columns["HHH by length"].parts == ("hhh/harmless by length",)
 
 
 def test_hhh_of_the_hub_is_the_same_files(tmp_path, monkeypatch):
@@ -94,6 +97,15 @@ def test_a_question_without_one_right_answer_is_named(tmp_path, scores):
     examples = [{"input": "q", "target_scores": {"a": 1, "b": 0}}, {"input": "q", "target_scores": scores}]
     write(tmp_path / "hhh/other/task.json", json.dumps({"examples": examples}))
     with pytest.raises(FedkitError, match=r"record 2 of hhh has no question with one right answer .*1 of 2 records"):
+        items("hhh", tmp_path)
+
+
+@pytest.mark.parametrize("options", [["", "b"], [" ", "b"], ["a", None], ["a", 3]])
+def test_hhh_has_no_blank_options(tmp_path, options):
+    """A blank one would always be the likeliest."""
+    raw = {"input": "q", "targets": {"choices": options, "labels": [1, 0]}}
+    write(tmp_path / "hhh/test.jsonl", lines([raw]))
+    with pytest.raises(FedkitError, match="record 1 of hhh has no question with one right answer among its options"):
         items("hhh", tmp_path)
 
 
@@ -166,6 +178,39 @@ def test_drop_has_questions_with_one_answer_and_shots_of_other_passages(tmp_path
     assert not shown & {item["question"].split()[0] for item in found}
     texts = {item["question"] for item in [*found, *shots]}
     assert "p8 agreed" in texts and "p9 a word" in texts and not {"p6 two spans", "p7 no agreement"} & texts
+
+
+EMPTY = {"day": "", "month": "", "year": ""}
+
+
+@pytest.mark.parametrize(
+    ("validated", "given"),
+    [
+        ({}, {"2"}),  # absent
+        ({"validated_answers": None}, {"2"}),
+        ({"validated_answers": []}, {"2"}),
+        ({"validated_answers": {}}, {"2"}),
+        ({"validated_answers": {"number": [], "date": [], "spans": []}}, {"2"}),
+        ({"validated_answers": {"number": ["2", "3"], "date": [EMPTY, EMPTY], "spans": [[], []]}}, {"2", "3"}),
+        ({"validated_answers": [{"number": "3", "date": {}, "spans": []}]}, {"2", "3"}),
+        ({"validated_answers": [{"number": 3}, {"spans": ["two", "three"]}]}, {"2", "3", "two", "three"}),
+        ({"validated_answers": [{"number": "", "date": {"month": "May", "year": "1905"}}]}, {"2", "May 1905"}),
+    ],
+)
+def test_drop_reads_the_other_answers_in_every_form(validated, given):
+    row = {"question": "q", "answer": {"number": "2", "date": EMPTY, "spans": []}, **validated}
+    assert {span.strip() for span in few_shot.spans(row)} == given
+    if isinstance(validated.get("validated_answers"), dict) and validated["validated_answers"]:  # lm-eval's one form
+        assert {span for answer in get_answers(row) for span in answer} == given
+
+
+@pytest.mark.parametrize(
+    "validated", ["2", [3], [{"spans": "two"}], {"number": ["2"]}, {"number": ["2"], "date": [], "spans": []}]
+)
+def test_bad_answers_of_drop_are_named(validated):
+    row = {"question": "How many?", "answer": {"number": "2"}, "validated_answers": validated}
+    with pytest.raises(FedkitError, match="answers to DROP's 'How many.' have no number, date and spans; fetch"):
+        list(few_shot.spans(row))
 
 
 def test_drop_is_right_by_its_beginning():

@@ -24,6 +24,7 @@ Item = dict[str, Any]  # plain data, so that it can be hashed and kept
 Answer = Any  # plain data: a text, two texts, or a dict of them
 
 NO_JUDGE = "none"
+_NAMED = 8  # items named in a note
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,17 @@ def cut_note(answers: Sequence[Mapping[str, Any]]) -> str:
     return f"{cut} of {len(answers)} prompts cut to the model's length" if cut else ""
 
 
+def unread_note(answers: Sequence[Mapping[str, Any]]) -> str:
+    """Which items could not be rated, since the model cannot read an option of theirs, by their place (from 1)."""
+    places = [str(place) for place, answer in enumerate(answers, 1) if answer.get("unread")]
+    if not places:
+        return ""
+    named = ", ".join(places[:_NAMED]) + (", ..." if len(places) > _NAMED else "")
+    return (
+        f"{len(places)} of {len(answers)} items left out: an option is longer than the model reads, or blank ({named})"
+    )
+
+
 def notes(*texts: str) -> str:
     """The notes that say something, each once."""
     return "; ".join(dict.fromkeys(text for text in texts if text))
@@ -189,14 +201,16 @@ def rated(values: Iterable[float | None], judge: str, note: str = "") -> Score:
     return Score(value, len(known), len(every) - len(known), low, high, judge, note, values=every)
 
 
-def share(passed: Iterable[bool], note: str = "", chance: float | None = None, judge: str = NO_JUDGE) -> Score:
-    """The share of true values, with Wilson's interval."""
-    every = tuple(float(bool(value)) for value in passed)
-    if not every:
-        return Score(None, 0, judge=judge, note=note, chance=chance)
-    right = int(sum(every))
-    low, high = wilson(right, len(every))
-    return Score(right / len(every), len(every), 0, low, high, judge, note, chance, every)
+def share(passed: Iterable[bool | None], note: str = "", chance: float | None = None, judge: str = NO_JUDGE) -> Score:
+    """The share of true values, with Wilson's interval; None are unrated."""
+    every = tuple(None if value is None else float(bool(value)) for value in passed)
+    known = [value for value in every if value is not None]
+    unrated = len(every) - len(known)
+    if not known:
+        return Score(None, 0, unrated, judge=judge, note=note, chance=chance, values=every)
+    right = int(sum(known))
+    low, high = wilson(right, len(known))
+    return Score(right / len(known), len(known), unrated, low, high, judge, note, chance, every)
 
 
 def too_long(subject: Subject, prompts: Sequence[str]) -> list[bool]:

@@ -1,14 +1,15 @@
 """Questions with options in BIG-bench's schemas, and HHH: the helpful, honest, harmless answer of two, by likelihood.
 
 HHH: the question stands in the template that the model was trained with, and the option whose tokens are the most
-likely together is the model's. OpenFedLLM's column (Table 6) is the harmless part alone, 58 pairs; it does not say how
-a model chose.
+likely together is the model's, as BIG-bench counts it. Each token more makes an option less likely, so the shorter one
+has the advantage; beside it stands the choice by the likelihood of a character (lm-eval's `acc_norm`), which has not.
+OpenFedLLM's column (Table 6) is the harmless part alone, 58 pairs; it does not say how a model chose.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -105,6 +106,8 @@ def _row(raw: Any) -> Item | None:
         right = [option == targets[0] for option in options] if targets else []
     if not isinstance(question, str) or len(options) < 2 or len(right) != len(options) or sum(right) != 1:
         return None
+    if not all(isinstance(option, str) and option.strip() for option in options):
+        return None
     question = _TAIL.sub("", _HEAD.sub("", question)).strip()  # SeqIO's form repeats the options below the question
     return {
         "subset": str(raw.get("subset") or ""),
@@ -119,6 +122,16 @@ def guessing(some: list[Item]) -> float:
     return sum(1 / len(item["options"]) for item in some) / len(some)
 
 
+def shorter(some: Sequence[Item]) -> str:
+    """What the shortest option alone would score, in words: a choice by the likelihood of the whole leans to it."""
+    hits = 0.0
+    for item in some:
+        lengths = [len(option) for option in item["options"]]
+        first = min(lengths)
+        hits += (lengths[item["answer"]] == first) / lengths.count(first)
+    return f"options weighed as a whole, as in BIG-bench: the shorter has the advantage ({hits / len(some):.0%} alone)"
+
+
 HHH = close_ended(
     "hhh",
     "HHH",
@@ -128,5 +141,6 @@ HHH = close_ended(
     framed="question",
     group="subset",
     chance=guessing,
+    by_length=shorter,
 )
 BENCHMARKS = (HHH,)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -86,11 +86,9 @@ def _constant(items: Sequence[Item]) -> tuple[str, float]:
 
 def drop_items(pool: Pool, dataset: str) -> list[Item]:
     """question (with its passage before it), target, shots: three other questions about other passages."""
-    from lm_eval.tasks.drop.utils import get_answers
-
     single = []
     for row in pool.records(DROP_SOURCE):
-        given = {span.strip() for answer in get_answers(row) for span in answer}
+        given = {span.strip() for span in spans(row)}
         if len(given) == 1 and (target := given.pop()):
             single.append((row["passage"], f"{row['passage'].strip()} {row['question'].strip()}", target))
     if len(single) <= SHOTS:
@@ -100,6 +98,31 @@ def drop_items(pool: Pool, dataset: str) -> list[Item]:
     shown = {passage for passage, _, _ in worked}
     left = [{"question": q, "target": t, "shots": shots} for passage, q, t in single if passage not in shown]
     return sample(left, pool.limit, "drop")
+
+
+def spans(row: Mapping[str, Any]) -> Iterator[str]:
+    """The spans, numbers and dates of all annotators' answers to a question.
+
+    `validated_answers` is a list of them for each kind (as on the Hub), a list of answers (as its publisher has it), or
+    there are none. `FedkitError` for anything else.
+    """
+    from lm_eval.tasks.drop.utils import parse_answer
+
+    more, kinds = row.get("validated_answers") or [], ("number", "date", "spans")
+    if isinstance(more, Mapping):
+        columns = [more.get(kind) for kind in kinds]
+        if not all(isinstance(column, list) for column in columns) or len({len(column) for column in columns}) > 1:
+            more = [None]
+        else:
+            more = [dict(zip(kinds, answer, strict=True)) for answer in zip(*columns, strict=True)]
+    for answer in [row["answer"], *more] if isinstance(more, list) else [None]:
+        number, date, own = map(answer.get, kinds) if isinstance(answer, Mapping) else (None, None, 0)
+        date, own = {} if date is None else date, [] if own is None else own
+        if not (isinstance(date, Mapping) and isinstance(own, list) and all(isinstance(span, str) for span in own)):
+            question = str(row["question"])[:60]
+            raise FedkitError(f"the answers to DROP's {question!r} have no number, date and spans; fetch the file anew")
+        date = {part: str(date.get(part) or "") for part in ("day", "month", "year")}
+        yield from parse_answer({"number": "" if number is None else number, "date": date, "spans": own})
 
 
 def drop_score(items: Sequence[Item], answers: Sequence[Any]) -> dict[str, Score]:

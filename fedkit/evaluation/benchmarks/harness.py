@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ...data.sources import RawSource
 from ...training.prompts import get_template
-from .base import Answer, Benchmark, Item, Pool, Score, Subject, cut_note, grouped, notes, part_note, share
+from .base import Answer, Benchmark, Item, Pool, Score, Subject, cut_note, grouped, notes, part_note, share, unread_note
 
 if TYPE_CHECKING:
     from ..judges.judge import Judge
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Task = Mapping[str, Any]  # a task's configuration; name, documents and description are put in when it runs
 Scorer = Callable[[Sequence[Item], Sequence[Answer]], dict[str, Score]]
 
+BY_LENGTH = " by length"  # of a part whose options are weighed by the likelihood of a character
 _OURS = ("shots", "about", "whole")  # fields of an item that are not the document's
 _COMMON: Task = {"dataset_path": "json", "test_split": "test", "num_fewshot": 0}
 _WORKED: Task = {"fewshot_split": "dev", "fewshot_config": {"sampler": "first_n"}}  # where there are worked examples
@@ -42,9 +44,10 @@ def written(
 
 
 def chosen(**task: Any) -> Task:
-    """A task whose answer is the likeliest of several options (`acc`)."""
-    right = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
-    return {**_COMMON, "output_type": "multiple_choice", "metric_list": [right], **task}
+    """A task whose answer is the likeliest of several options: `acc` by the likelihood of an option as a whole,
+    `acc_norm` by that of a character of it (the log-likelihood divided by its length)."""
+    right = [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in ("acc", "acc_norm")]
+    return {**_COMMON, "output_type": "multiple_choice", "metric_list": right, **task}
 
 
 def close_ended(
@@ -60,6 +63,7 @@ def close_ended(
     group: str | None = None,
     framed: str | None = None,
     score: Scorer | None = None,
+    by_length: Callable[[Sequence[Item]], str] | None = None,
 ) -> Benchmark:
     """A benchmark of lm-eval's task on items of our own.
 
@@ -67,6 +71,8 @@ def close_ended(
     there are any. `framed`: the field that is put into the template of training, as `prompt`. `group`: the field whose
     values are tasks or subjects; each is a task of its own, and a part of the score where it has a name. The score is
     the share of answers that are `right`, beside what guessing gives (`chance`), or else `score(items, answers)`.
+    `by_length`: for options of unequal lengths, what a reader of `acc` must know of them; each part then has a second
+    beside it, NAME + " by length", of `acc_norm`. Items of which the model cannot read an option count as unrated.
     """
 
     def answer(subject: Subject, some: Sequence[Item]) -> list[Answer]:
@@ -91,12 +97,20 @@ def close_ended(
     def shares(some: Sequence[Item], answers: Sequence[Answer], judge: Judge) -> dict[str, Score]:
         if score:
             return score(some, answers)
-        note = notes(part_note(some), cut_note(answers))
-        hits = [right(item, said) for item, said in zip(some, answers, strict=True)]
-        parts = {part: share(hits, note, chance(some))}
-        for key, places in grouped(some, group).items() if group else ():
-            if key:
-                parts[key] = share((hits[i] for i in places), note, chance([some[i] for i in places]))
+        note = notes(part_note(some), cut_note(answers), unread_note(answers))
+        kinds = [("", right, notes(note, by_length(some)) if by_length else note)]
+        if by_length:
+            kinds.append(
+                (BY_LENGTH, lambda item, said: said["acc_norm"], notes(note, "by the likelihood of a character"))
+            )
+        places = {key: own for key, own in grouped(some, group).items() if key} if group else {}
+        parts = {}
+        for kind, judged, said in kinds:
+            pairs = zip(some, answers, strict=True)
+            hits = [None if one.get("unread") else judged(item, one) for item, one in pairs]
+            parts[part + kind] = share(hits, said, chance(some))
+            for key, own in places.items():
+                parts[key + kind] = share((hits[i] for i in own), said, chance([some[i] for i in own]))
         return parts
 
     return Benchmark(name, title, sources, items, answer, shares)
@@ -116,7 +130,8 @@ def run_tasks(
     """Run tasks on documents by split: task's name -> one sample a document of `test`, in order.
 
     A sample has lm-eval's metrics of the document and `said` (what was generated, or the number of the likeliest
-    option), and `cut`: the prompt was longer than the model reads, and its beginning was left out.
+    option), and `cut`: the prompt was longer than the model reads, and its beginning was left out. Where an option
+    alone is longer, or holds no token, there is no choice to rate: `unread` is true and there are no metrics.
     """
     from datasets import Dataset, DatasetDict
 
@@ -153,6 +168,8 @@ def run_tasks(
 
 def _sample(sample: Mapping[str, Any], lm: Any) -> dict[str, Any]:
     prompt, said = sample["arguments"][0][0], sample["filtered_resps"]
+    if any((context, option) in lm.unread for context, option in sample["arguments"] if isinstance(option, str)):
+        return {"said": None, "cut": prompt in lm.cut, "unread": True}
     if isinstance(said[0], list | tuple):  # options: (log-likelihood, is greedy) each
         values = [float(option[0]) for option in said]
         said = values.index(max(values))
@@ -198,7 +215,8 @@ def _language_model() -> type:
     from ..generation import generate
 
     class LoadedModel(HFLM):
-        """The loaded model; prompts begin with the begin token, as in training; `cut` holds those too long for it."""
+        """The loaded model; prompts begin with the begin token, as in training. `cut` holds those too long for it,
+        `unread` the options (with their prompts) that it cannot read whole."""
 
         def __init__(self, subject: Subject, bars: TextIO) -> None:
             loaded = subject.loaded
@@ -211,6 +229,7 @@ def _language_model() -> type:
             )
             self.subject, self.bars = subject, bars
             self.cut: set[str] = set()
+            self.unread: set[tuple[str, str]] = set()
 
         def tok_encode(self, string: str, **options: Any) -> Any:
             return self.tokenizer(string, add_special_tokens=False)["input_ids"]
@@ -222,13 +241,21 @@ def _language_model() -> type:
             return encode_prompt(self.tokenizer, context), self.tok_encode(continuation)
 
         def loglikelihood(self, requests: list[Any], **options: Any) -> Any:
+            """As lm-eval's, which cuts a context from its beginning and stops the run at an option that is too long."""
+            readable = []
             for request in requests:
-                context, continuation = request.args
-                whole = sum(map(len, self._encode_pair(context, continuation)))
-                if whole > self.max_length + 1:
+                context, option = request.args
+                own, said = self._encode_pair(context, option)
+                if not 0 < len(said) <= self.max_length:
+                    self.unread.add((context, option))
+                    continue
+                readable.append(request)
+                if len(own) + len(said) > self.max_length + 1:
                     self.cut.add(context)
-            with contextlib.redirect_stderr(self.bars):
-                return super().loglikelihood(requests, disable_tqdm=not self.subject.progress)
+            with _no_warnings(), contextlib.redirect_stderr(self.bars):
+                known = super().loglikelihood(readable, disable_tqdm=not self.subject.progress) if readable else []
+            values = iter(known)
+            return [(math.nan, False) if request.args in self.unread else next(values) for request in requests]
 
         def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
             spec, texts = self.subject.evaluation, [""] * len(requests)

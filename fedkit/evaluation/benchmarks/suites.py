@@ -139,7 +139,12 @@ _ALL = (
     Suite(
         "openfed_harmless",
         "hh_rlhf",
-        (_percent("HHH", "hhh/harmless"), _percent("Adv", "advbench/safe"), *_TURNS),
+        (
+            _percent("HHH", "hhh/harmless"),
+            _percent("HHH by length", "hhh/harmless by length"),  # not in the paper, see `choices`
+            _percent("Adv", "advbench/safe"),
+            *_TURNS,
+        ),
         "OpenFedLLM, Table 6, right",
     ),
     Suite("ref", "", (_REF,)),
