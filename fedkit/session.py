@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common.errors import FedkitError
-from .common.files import project_root
+from .common.files import project_root, user_path
 from .common.machine import jobs as jobs_of
+from .common.seeds import checked_seeds
 from .data.datasets.registry import get_dataset, questions_of
 from .data.federated import FederatedDataset
-from .data.place import Located, Place
+from .data.place import Located, Place, data_folder
+from .mini.records import world
 from .profiles.registry import get_profile
 from .profiles.specs import Profile
 
@@ -35,12 +37,16 @@ if TYPE_CHECKING:
     from .report.trials import Comparison, Variant
     from .training.models import Loaded, State
     from .training.runs import Run, RunConfig
+    from .training.specs import ModelSpec
 
 
 class Session:
-    """One profile, its sources and its results folder (`FedkitError` for an unknown or unwritable one).
+    """One profile, its sources and its results folder (`FedkitError` for one that is unknown, unwritable or no folder).
 
-    judge: who rates answers (`fedkit.JudgeChoice`); None is the offline `ReferenceJudge`.
+    seeds: different whole numbers from 0 up; None: the profile's. judge: who rates answers (`fedkit.JudgeChoice`); None
+    is the offline `ReferenceJudge`. model: a base model in place of the profile's (`Profile.with_model`): a folder or
+    Hub id, or a whole `ModelSpec`. world_seed: another embedded world than the one that is shipped, whose people ask
+    and answer other things (`fedkit.mini.records.world`; made once, in a checkout).
     """
 
     def __init__(
@@ -52,11 +58,14 @@ class Session:
         offline: bool = False,
         results_dir: str | Path | None = None,
         judge: JudgeChoice | None = None,
+        model: ModelSpec | str | None = None,
+        world_seed: int = 0,
     ) -> None:
-        self.profile: Profile = get_profile(profile)
-        self.seeds: tuple[int, ...] = tuple(seeds) if seeds else self.profile.seeds
+        self.profile: Profile = get_profile(profile).with_model(model)
+        self.seeds: tuple[int, ...] = self.profile.seeds if seeds is None else checked_seeds(seeds)
         self.judge = judge
-        self.folder = Path(results_dir) if results_dir else project_root() / "results" / profile
+        data = None if data_dir is None else data_folder(data_dir)
+        self.folder = project_root() / "results" / profile if results_dir is None else user_path(results_dir)
         try:
             for part in ("data", "runs", "tables", "figures"):
                 (self.folder / part).mkdir(parents=True, exist_ok=True)
@@ -64,8 +73,7 @@ class Session:
             raise FedkitError(
                 f"{self.folder}: the results folder cannot be written ({error.strerror}); give another results_dir"
             ) from error
-        data = Path(data_dir).expanduser().resolve() if data_dir else None
-        self.place = Place(data, offline, self.profile.embedded)
+        self.place = Place(data, offline, self.profile.embedded, world(world_seed, self.folder / "data"))
         self._built: dict[tuple[Any, ...], Built] = {}
 
     def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:
@@ -129,32 +137,18 @@ class Session:
         and the configuration holds them all. `start`: a finished run of this session whose adapter is the initial one
         (and the reference of DPO); None: a fresh one. `privacy`: the mechanism that the algorithm runs under.
         """
-        from .algorithms.registry import make_algorithm
-        from .privacy.base import Mechanism
-        from .training.models import base_fingerprint
-        from .training.runs import RunConfig, training_code
+        from .profiles.plans import run_config
 
-        train = self.profile.dataset(dataset.name).train
-        try:
-            train = replace(train, **(settings or {}))
-        except TypeError as error:
-            raise FedkitError(f"unknown training setting ({error}); known: {', '.join(asdict(train))}") from error
-        # All hyperparameters, so that one given and the same one left out name the same run. It also refuses early.
-        chosen = make_algorithm(algorithm, **{**self.profile.params_of(algorithm, dataset.name), **params})
-        model = self.profile.model_of(dataset.name)
-        return RunConfig(
-            dataset=dataset.name,
-            fingerprint=dataset.fingerprint,
-            algorithm=algorithm,
-            model=model,
-            train=train,
+        return run_config(
+            self.profile,
+            algorithm,
+            dataset,
             seed=self.seeds[0] if seed is None else seed,
-            params=asdict(chosen),
-            clients=tuple(clients) if clients is not None else None,
-            initial=start.config.hash if start else None,
-            base=base_fingerprint(model.name),
-            code=training_code(type(chosen), type(privacy or Mechanism()), train.task),
-            privacy=privacy.as_dict() if privacy else None,
+            clients=clients,
+            settings=settings or {},
+            start=start,
+            privacy=privacy,
+            params=params,
         )
 
     def plan_local(
@@ -165,10 +159,9 @@ class Session:
         Ten passes: the rounds of FedLLM-Bench's local runs on Fed-Aya times 160 records, over the client's size
         (1,865 records: 100 rounds; 217: 15; see the settings). Steps are not dynamic, as in those runs.
         """
-        train = self.profile.dataset(dataset.name).train
-        size = int(dataset.sizes[dataset.position(client)])
-        rounds = max(1, min(train.rounds, round(10 * size / train.samples_per_round)))
-        alone = {"rounds": rounds, "clients_per_round": 1, "dynamic_epochs": None}
+        from .profiles.plans import local_settings
+
+        alone = local_settings(self.profile, dataset, client)
         return self.plan("local", dataset, seed=seed, clients=[client], settings=alone, start=start)
 
     def compare(self, data: Built | FederatedDataset, variants: Mapping[str, Variant], **brief: Any) -> Comparison:

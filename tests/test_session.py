@@ -104,6 +104,81 @@ def test_the_seeds_are_the_profiles_or_those_given(tmp_path):
     assert Session("mini", results_dir=tmp_path, seeds=[5, 6]).seeds == (5, 6)
 
 
+@pytest.mark.parametrize("seeds", [3, [0, 0], "0", "01", [-1], [0, -1], [], ["0"], [True], [1.5]])
+def test_seeds_are_refused_as_on_the_command_line(tmp_path, seeds):
+    with pytest.raises(FedkitError, match="seeds .*: give different whole numbers from 0 up"):
+        Session("smoke", results_dir=tmp_path / "results", seeds=seeds)
+    assert not (tmp_path / "results").exists()
+
+
+def test_home_is_understood_in_paths(tmp_path, monkeypatch):
+    """`~` is a home in both folders, in Python as on the command line; nothing named `~` is made."""
+    from fedkit.runner.options import parse
+
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home" / "raw").mkdir(parents=True)
+    kit = Session("smoke", results_dir="~/x", data_dir="~/raw")
+    assert (kit.folder, kit.place.data_dir) == (tmp_path / "home" / "x", tmp_path / "home" / "raw")
+    given = parse(["--results", "~/x", "--data-dir", "~/raw"], root=tmp_path)
+    assert (given.results, given.data_dir) == (kit.folder, kit.place.data_dir)
+    assert (tmp_path / "home" / "x" / "runs").is_dir() and not (tmp_path / "~").exists()
+    for call in ({"results_dir": "~nosuchuser/x"}, {"data_dir": "~nosuchuser/x"}, {"results_dir": "a\0b"}):
+        with pytest.raises(FedkitError, match="is no path on this machine"):
+            Session("smoke", **call)
+    with pytest.raises(FedkitError, match="--data-dir ~/nothing: it does not exist; give the folder that holds"):
+        Session("smoke", data_dir="~/nothing", results_dir="~/y")
+    assert not (tmp_path / "home" / "y").exists()
+
+
+def test_another_base_model(tiny_folder, dataset, tmp_path):
+    """A folder's name takes the place of the profile's model alone; a spec takes its precision and LoRA with it."""
+    named = Session("smoke", results_dir=tmp_path, model=str(tiny_folder))
+    assert named.profile.model == replace(SMOKE.model, name=str(tiny_folder))
+    run = named.train(named.plan("fedavg", dataset, settings={"max_length": 300}), dataset)
+    assert run.config.base == base_fingerprint(str(tiny_folder)) != base_fingerprint("mini")
+    assert named.evaluate(run).items_frame("ref").score.notna().all()
+    assert named.tokenizer.vocab_size == 400
+    small = replace(SMOKE.model, name=str(tiny_folder), lora=replace(SMOKE.model.lora, r=2))
+    assert Session("smoke", results_dir=tmp_path, model=small).plan("fedavg", dataset).model == small
+    paper = PROFILES["paper"].with_model("own/model")  # every dataset keeps its LoRA, and none its model
+    assert {paper.model_of(name).name for name in paper.datasets} == {"own/model"}
+    assert paper.model_of("fingpt").lora == PROFILES["paper"].model_of("fingpt").lora != paper.model_of("fed_aya").lora
+    for wrong, said in ((3, "a int is no base model"), (tmp_path / "no", "does not exist"), ("", "name is empty")):
+        with pytest.raises(FedkitError, match=said):
+            Session("smoke", results_dir=tmp_path, model=wrong)
+
+
+def test_another_world(tmp_path):
+    """Other people and questions of that seed, made once, about the same held-out facts; the source says so."""
+    from tools.world.corpora import CORPORA
+
+    shipped, other = (Session("smoke", results_dir=tmp_path, world_seed=seed) for seed in (0, 5))
+    ours, theirs = shipped.build("fed_aya"), other.build("fed_aya")
+    assert len(theirs.dataset) == len(ours.dataset) == 38 and theirs.dataset.fingerprint != ours.dataset.fingerprint
+    assert not set(theirs.dataset.clients) & set(ours.dataset.clients)
+    assert "fedkit's embedded world of seed 5" in theirs.located.describe()
+    assert list(other.place.records("aya", 1200)) == CORPORA["aya"].records(1200, seed=5)
+    asked = [question["instruction"] for question in CORPORA["aya_test"].records(20, seed=5)]
+    assert {question.instruction for question in other.questions("fed_aya")} <= set(asked)
+    (folder,) = (tmp_path / "data").glob("world-5-*")
+    times = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+    assert set(times) == {"aya-1200.parquet", "aya_test.parquet"}  # what was read, and no more
+    again = Session("smoke", results_dir=tmp_path, world_seed=5).build("fed_aya")
+    assert again.dataset.fingerprint == theirs.dataset.fingerprint
+    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")} == times
+    for wrong in (-1, "1", None, True, 1.5):
+        with pytest.raises(FedkitError, match="world_seed .*whole number"):
+            Session("smoke", results_dir=tmp_path, world_seed=wrong)
+
+
+def test_another_world_needs_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr("fedkit.mini.records._GENERATORS", tmp_path / "tools" / "world")
+    assert Session("smoke", results_dir=tmp_path).build("gsm8k").located.kind == "embedded"
+    with pytest.raises(FedkitError, match="world_seed 1: .* work in a checkout of fedkit, or leave world_seed out"):
+        Session("smoke", results_dir=tmp_path, world_seed=1)
+
+
 def test_training_twice_trains_once(session, dataset, untrainable):
     config = session.plan("fedavg", dataset)
     first = session.train(config, dataset)

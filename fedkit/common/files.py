@@ -145,6 +145,14 @@ def _clear(target: Path) -> Iterator[None]:
         ) from error
 
 
+def user_path(path: str | Path) -> Path:
+    """A path as a user gives it, absolute, `~` being a home; `FedkitError` where there is no such home."""
+    try:
+        return Path(path).expanduser().resolve()
+    except (RuntimeError, OSError, ValueError) as error:  # an unknown user, a circle of links, a null byte
+        raise FedkitError(f"{str(path)!r} is no path on this machine ({error}); write it out from / on") from error
+
+
 def project_root() -> Path:
     """The checkout that a notebook or shell stands in: the nearest folder above with `reproduce.py`, else here."""
     here = Path.cwd()

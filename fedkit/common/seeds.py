@@ -8,9 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import operator
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+
+from .errors import FedkitError
+
+
+def checked_seeds(seeds: Any, name: str = "seeds") -> tuple[int, ...]:
+    """Seeds as given, if they are different whole numbers from 0 up; else a `FedkitError` that calls them `name`."""
+    try:
+        if isinstance(seeds, str | bytes):
+            raise TypeError
+        numbers = tuple(_whole(seed) for seed in seeds)
+    except TypeError:
+        numbers = ()
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise FedkitError(f"{name} {seeds!r}: give different whole numbers from 0 up, such as 0 1 2")
+    return numbers
+
+
+def _whole(seed: Any) -> int:
+    if isinstance(seed, bool | np.bool_):
+        raise TypeError
+    return operator.index(seed)
 
 
 def derive(seed: int, purpose: str, *, round: int = 0, client: str = "") -> int:

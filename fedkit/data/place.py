@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from ..common.errors import FedkitError, unknown
+from ..common.files import user_path
+from ..mini.records import SHIPPED, World, embedded_records
 from .readers import read_file
 from .sources import RawSource
 
@@ -27,6 +29,7 @@ class Located:
     where: str  # the files, the Hub dataset, or the embedded world
     files: tuple[Path, ...] = ()
     note: str = ""  # what was looked for first and not there
+    world: World = SHIPPED  # of an embedded source
 
     def describe(self) -> str:
         """One sentence: what is read, from where, and why not from the data folder that was given."""
@@ -53,6 +56,7 @@ class Place:
     data_dir: Path | None = None
     offline: bool = False
     embedded: bool = False
+    world: World = SHIPPED  # the embedded world that is read
 
     def files(self, source: RawSource | str) -> tuple[Path, ...]:
         """The source's files under the data folder, () where there are none.
@@ -61,10 +65,7 @@ class Place:
         """
         if self.data_dir is None:
             return ()
-        root = Path(self.data_dir).expanduser()
-        if not root.is_dir():
-            what = "is not a folder" if root.exists() else "does not exist"
-            raise FedkitError(f"the data folder {root} {what}; give --data-dir an existing folder or leave it out")
+        root = data_folder(self.data_dir)
         for pattern in get_source(source).files:
             head, _, rest = pattern.partition("/")
             for base, under in ((root, pattern), (root, rest if root.resolve().name == head else "")):
@@ -85,7 +86,7 @@ class Place:
                 return Located(source, "local", f"read from {names}", files)
             note = f"the data folder {self.data_dir} holds none of its files ({_wanted(source)})"
         if self.embedded and source.embedded:
-            return Located(source, "embedded", "made by fedkit's embedded world", note=note)
+            return Located(source, "embedded", f"made by {self.world}", note=note, world=self.world)
         remedy = f"put one of {_wanted(source)} in a folder and pass it as --data-dir"
         if not source.hub or self.embedded:
             lack = "is not part of the embedded world" if self.embedded else "is read from local files only"
@@ -107,6 +108,15 @@ class Place:
     def records(self, source: RawSource | str, limit: int | None = None) -> Iterator[Any]:
         """The raw records of a source, from where `locate` has them; see `Located.records`."""
         return self.locate(source).records(limit)
+
+
+def data_folder(path: str | Path) -> Path:
+    """The data folder that a user names, absolute; `FedkitError` where it is not a folder."""
+    root = user_path(path)
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise FedkitError(f"--data-dir {path}: it {what}; give the folder that holds the raw files, or leave it out")
+    return root
 
 
 def get_source(source: RawSource | str) -> RawSource:
@@ -131,9 +141,7 @@ def _local(located: Located, limit: int | None) -> Iterator[Any]:
 
 
 def _embedded(located: Located, limit: int | None) -> Iterator[Any]:
-    from ..mini.records import embedded_records
-
-    yield from embedded_records(located.source.name, limit)
+    yield from embedded_records(located.source.name, limit, located.world)
 
 
 def _hub(located: Located, limit: int | None) -> Iterator[Any]:

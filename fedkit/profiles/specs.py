@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..common.errors import FedkitError
 from ..evaluation.specs import EvalSpec
-from ..training.specs import ModelSpec, TrainSpec
+from ..training.specs import ModelSpec, TrainSpec, base_name
 
 if TYPE_CHECKING:
     from ..data.datasets.built import Cut
@@ -66,6 +68,31 @@ class Profile:
     def params_of(self, algorithm: str, name: str) -> dict[str, Any]:
         """The hyperparameters that this profile gives an algorithm on a dataset, beside the algorithm's defaults."""
         return {**self.algorithms.get(algorithm, {}), **self.dataset(name).algorithms.get(algorithm, {})}
+
+    def with_model(self, model: ModelSpec | str | None) -> Profile:
+        """This profile with another base model everywhere, None: itself.
+
+        A name (`mini`, a folder, a Hub id) takes the place of each model's name and leaves precision and LoRA as they
+        are; a whole `ModelSpec` takes the place of each model. `FedkitError` for a folder that is not there.
+        """
+        if model is None:
+            return self
+        if not isinstance(model, str | Path | ModelSpec):
+            raise FedkitError(f"a {type(model).__name__} is no base model; give a folder, a Hub id, or a ModelSpec")
+        given = model if isinstance(model, ModelSpec) else None
+        name = base_name(str(model) if given is None else given.name)
+
+        def changed(spec: ModelSpec) -> ModelSpec:
+            return replace(given or spec, name=name)
+
+        datasets = {
+            key: spec if spec.model is None else replace(spec, model=changed(spec.model))
+            for key, spec in self.datasets.items()
+        }
+        default = self.default
+        if default.model is not None:
+            default = replace(default, model=changed(default.model))
+        return replace(self, model=changed(self.model), datasets=datasets, default=default)
 
     def model_of(self, name: str) -> ModelSpec:
         """The base model and LoRA that a dataset is trained with."""

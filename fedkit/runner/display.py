@@ -74,9 +74,10 @@ def plan_text(steps: Sequence[Step], options: Options) -> str:
     runs = [step for step in steps if step.runs]
     seeds = " ".join(map(str, options.seeds))
     source = f"{options.data_dir}, else " if options.data_dir else ""
-    source += "the embedded world" if options.profile.embedded else ("no Hub" if options.offline else "the Hub")
+    embedded = f"the embedded world{f' of seed {options.world_seed}' if options.world_seed else ''}"
+    source += embedded if options.profile.embedded else ("no Hub" if options.offline else "the Hub")
     head = [
-        f"profile {options.profile.name}: {options.profile.note}",
+        f"profile {options.profile.name}: {options.profile.note}" + (f"; on {options.model}" if options.model else ""),
         f"seeds {seeds}; {options.jobs} at a time; data from {source}; results in {options.folder}",
         "",
     ]

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..common.errors import FedkitError
+from ..common.files import user_path
+from ..common.seeds import checked_seeds
+from ..data.place import data_folder
+from ..mini.records import world
 from ..profiles.registry import get_profile
 from ..profiles.specs import Profile
+from ..training.specs import base_name
 
 EPILOG = """examples:
   python reproduce.py                                  every table and figure of the mini profile, on a laptop
@@ -37,6 +42,8 @@ class Options:
     force: bool = False
     check: bool = False
     action: str = "run"  # run, list, plan
+    model: str | None = None
+    world_seed: int = 0
     judge_model: str | None = None
     judge_url: str | None = None
     params: tuple[tuple[str, str], ...] = ()
@@ -66,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=int, default=[], metavar="N", help="default: the profile's")
     add("--jobs", type=int, metavar="N", help="notebooks at a time; default 2, on a GPU profile 1")
     add("--data-dir", metavar="DIR", help="local folder of the upstream files")
+    add(
+        "--model",
+        metavar="NAME",
+        help="a folder or Hub id in place of the profile's base model; default: the profile's",
+    )
+    add("--world-seed", type=int, default=0, metavar="N", help="another embedded world than the shipped one, 0")
     add("--offline", action="store_true", help="never ask the Hub")
     add("--force", action="store_true", help="run also what is unchanged")
     add("--check", action="store_true", help="run also the solutions; check that sources are stored clean")
@@ -88,14 +101,13 @@ def _parser() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str], *, root: Path) -> Options:
     """Options from command-line words; `root` is the repository. Raises FedkitError; `--help` exits with 0."""
     given = _parser().parse_args(list(argv))
-    profile = get_profile(given.profile)
+    model = None if given.model is None else base_name(given.model)
+    profile = get_profile(given.profile).with_model(model)
     if given.jobs is not None and given.jobs < 1:
         raise FedkitError(f"--jobs {given.jobs}: give at least 1")
-    if any(seed < 0 for seed in given.seeds) or len(set(given.seeds)) < len(given.seeds):
-        raise FedkitError(f"--seeds {' '.join(map(str, given.seeds))}: give different whole numbers from 0 up")
-    data_dir = Path(given.data_dir).expanduser().resolve() if given.data_dir else None
-    if data_dir is not None and not data_dir.is_dir():
-        raise FedkitError(f"--data-dir {given.data_dir}: no such folder; give the folder that holds the raw files")
+    seeds = checked_seeds(given.seeds, "--seeds") if given.seeds else profile.seeds
+    results = root / "results" if given.results is None else user_path(given.results)
+    world(given.world_seed, results)
     if given.judge_url and not given.judge_model:
         raise FedkitError("--judge-url names a server and no model; give --judge-model as well")
     if given.judge_model is not None:
@@ -104,18 +116,20 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
         JudgeChoice(given.judge_model, given.judge_url)  # refused before it is written into any notebook
     return Options(
         profile=profile,
-        results=Path(given.results).expanduser().resolve() if given.results else root / "results",
-        notebooks=Path(given.notebooks).expanduser().resolve() if given.notebooks else root / "notebooks",
+        results=results,
+        notebooks=root / "notebooks" if given.notebooks is None else user_path(given.notebooks),
         root=root,
         only=tuple(given.only),
-        seeds=tuple(given.seeds) or profile.seeds,
+        seeds=seeds,
         jobs=given.jobs or (1 if profile.gpu else 2),
-        data_dir=data_dir,
+        data_dir=None if given.data_dir is None else data_folder(given.data_dir),
         offline=given.offline,
         force=given.force,
         check=given.check,
         action=given.action,
         params=tuple((name, value) for name, value in given.params),
+        model=model,
+        world_seed=given.world_seed,
         judge_model=given.judge_model,
         judge_url=given.judge_url,
     )

@@ -22,7 +22,8 @@ STANDARD: Mapping[str, str] = {
     "offline": "--offline",
     "results_dir": "--results",
 }
-# What some notebooks take: those whose answers are rated.
+# What a notebook may take: another base or world, and a judge where answers are rated.
+BASE: Mapping[str, str] = {"base_model": "--model", "world_seed": "--world-seed"}
 JUDGE: Mapping[str, str] = {"judge_model": "--judge-model", "judge_url": "--judge-url"}
 _KINDS = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict}
 _TRUTH = {"true": True, "false": False}
@@ -106,8 +107,8 @@ def parameters(chosen: Sequence[Notebook], options: Options) -> dict[str, dict[s
     cells = {notebook.number: declared(notebook) for notebook in chosen}
     own = sorted({name for cell in cells.values() for name in cell if name not in STANDARD})
     for name, _ in options.params:
-        if name in STANDARD:
-            raise FedkitError(f"-p {name}: every notebook gets it from {STANDARD[name]}; use that")
+        if option := {**STANDARD, **BASE}.get(name):
+            raise FedkitError(f"-p {name}: every notebook gets it from {option}; use that")
         if name not in own:
             raise FedkitError(
                 f"unknown parameter {name!r} in {', '.join(cells)}; these have {', '.join(own) or 'none of their own'}"
@@ -122,8 +123,17 @@ def parameters(chosen: Sequence[Notebook], options: Options) -> dict[str, dict[s
     judge = {name: value for name in JUDGE if (value := getattr(options, name)) is not None}
     if judge and not any("judge_model" in cell for cell in cells.values()):
         raise FedkitError(f"--judge-model: none of {', '.join(cells)} asks a judge; leave it out")
+    base = {"base_model": options.model, "world_seed": options.world_seed or None}
+    base = {name: value for name, value in base.items() if value is not None}
+    for number, cell in cells.items():
+        if lacking := [name for name in base if name not in cell]:
+            raise FedkitError(
+                f"{BASE[lacking[0]]}: notebook {number} does not take it; add `{lacking[0]}` to its parameters"
+                " cell and hand it to its Session, or choose others with --only"
+            )
     return {
         number: standard
+        | base
         | {name: value for name, value in judge.items() if name in cell}
         | {name: convert(cell[name], text) for name, text in options.params if name in cell}
         for number, cell in cells.items()

@@ -107,6 +107,8 @@ def write_summary(options: Options, outcomes: Sequence[Outcome], *, started: str
             "jobs": options.jobs,
             "data_dir": None if options.data_dir is None else str(options.data_dir),
             "offline": options.offline,
+            "model": options.model,
+            "world_seed": options.world_seed,
             "parameters": dict(options.params),
             "started": started,
             "wall_seconds": round(wall_seconds, 2),

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+
+from ..common.errors import FedkitError
+from ..common.files import user_path
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,21 @@ class LoraSpec:
     alpha: int = 32
     dropout: float = 0.05
     target_modules: str | tuple[str, ...] = "all-linear"
+
+
+def base_name(name: str) -> str:
+    """A base model's name as a user gives it: a folder as an absolute path; `mini` and Hub ids as they are.
+
+    `FedkitError` where what reads as a path (it begins with /, ~ or a dot) is no folder.
+    """
+    if not name:
+        raise FedkitError("the base model's name is empty; give a folder or a Hub id")
+    if name != "mini" and (name[:1] in ("/", "~", ".") or Path(name).is_dir()):
+        folder = user_path(name)
+        if not folder.is_dir():
+            raise FedkitError(f"the base model's folder {folder} does not exist; give one with config.json and weights")
+        return str(folder)
+    return name
 
 
 @dataclass(frozen=True)

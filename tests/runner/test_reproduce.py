@@ -204,7 +204,7 @@ def test_a_killed_run_leaves_no_orphans_and_no_lock(tmp_path):
         (("--only", "77"), "unknown notebook 77; known: 10"),
         (("--profile", "huge"), "unknown profile 'huge'"),
         (("-p", "rounds", "5"), "unknown parameter 'rounds' in 10"),
-        (("--data-dir", "/nowhere/at/all"), "--data-dir /nowhere/at/all: no such folder"),
+        (("--data-dir", "/nowhere/at/all"), "--data-dir /nowhere/at/all: it does not exist"),
         (("--results", "/dev/null/results"), "the results folder /dev/null/results/smoke cannot be written"),
         (("--notebooks", "/nowhere/at/all"), "no such folder of notebooks"),
     ],

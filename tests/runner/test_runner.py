@@ -56,7 +56,11 @@ def test_defaults_come_from_the_profile(tmp_path):
         (["--jobs", "many"], "invalid int value: 'many'"),
         (["--seeds", "1", "1"], "give different whole numbers"),
         (["--seeds", "-1"], "whole numbers from 0 up"),
-        (["--data-dir", "/nowhere/at/all"], "--data-dir /nowhere/at/all: no such folder"),
+        (["--model", "./nowhere"], "nowhere does not exist; give one with config.json and weights"),
+        (["--model", ""], "the base model's name is empty"),
+        (["--world-seed", "-1"], "world_seed [-1]: give different whole numbers from 0 up"),
+        (["--results", "~nosuchuser/x"], "'~nosuchuser/x' is no path on this machine"),
+        (["--data-dir", "/nowhere/at/all"], "--data-dir /nowhere/at/all: it does not exist"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate; see python reproduce.py --help"),
         (["-p", "rounds"], "expected 2 arguments"),
         (["--list", "--plan"], "not allowed with"),
@@ -70,6 +74,22 @@ def test_a_bad_option_is_one_sentence(tmp_path, capsys, call, said):
     captured = capsys.readouterr()
     assert said in captured.err and captured.err.count("\n") == 1 and captured.out == ""
     assert not (tmp_path / "results").exists()
+
+
+def test_another_base_and_world_reach_the_notebooks(notebooks, tmp_path):
+    """Under their names in the parameters cell; a notebook that would run on another base in silence is refused."""
+    call = ["--only", "30", "--model", "own/model", "--world-seed", "7"]
+    given = replace(parse(call, root=tmp_path), notebooks=notebooks)
+    assert given.profile.model == replace(PROFILES["mini"].model, name="own/model")
+    with pytest.raises(FedkitError, match="--model: notebook 30 does not take it; add `base_model`"):
+        parameters([find_notebooks(notebooks)["30"]], given)
+    write_notebook(notebooks, "30", "1", own="base_model = None\nworld_seed = 0")
+    (values,) = parameters([find_notebooks(notebooks)["30"]], given).values()
+    assert (values["base_model"], values["world_seed"]) == ("own/model", 7)
+    plain = replace(parse([], root=tmp_path), notebooks=notebooks)
+    assert not {"base_model", "world_seed"} & set(parameters([find_notebooks(notebooks)["30"]], plain)["30"])
+    with pytest.raises(FedkitError, match="-p base_model: every notebook gets it from --model; use that"):
+        parameters([find_notebooks(notebooks)["30"]], replace(plain, params=(("base_model", "x"),)))
 
 
 # --- notebooks

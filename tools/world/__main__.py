@@ -2,7 +2,8 @@
 
 python -m tools.world --out DIR [--n N] [--seed S] [--only NAME ...]   a data folder that --data-dir reads
 python -m tools.world freeze [--check]                                 the records that the package ships
-python -m tools.world model [--check] [--out DIR]                      the model that the package ships
+python -m tools.world freeze --seed S --out DIR                        the same files of another world
+python -m tools.world model [--check] [--out DIR [--seed S]]           the model that the package ships, or another
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ from . import build, corpora
 def _freeze(argv: Sequence[str]) -> str:
     parser = argparse.ArgumentParser(prog="python -m tools.world freeze", description="The package's records.")
     parser.add_argument("--check", action="store_true", help="compare what is generated with the files; write nothing")
-    if parser.parse_args(argv).check:
-        if stale := corpora.check():
+    parser.add_argument("--out", type=Path, default=corpora.FOLDER, help="another folder than the package's own")
+    parser.add_argument("--only", nargs="+", choices=corpora.frozen(), default=(), metavar="FILE", help="these files")
+    parser.add_argument("--seed", type=int, default=0, help="of another world, which goes to --out")
+    given = parser.parse_args(argv)
+    if given.seed and given.out == corpora.FOLDER:
+        parser.error(f"the package ships the world of seed 0; give --out for that of seed {given.seed}")
+    if given.check:
+        if stale := corpora.check(given.out, given.only, given.seed):
             raise FedkitError(f"stale: {', '.join(stale)}; run python -m tools.world freeze, since records changed")
-        return f"{len(corpora.frozen())} files hold what is generated"
-    size = corpora.freeze()
+        return f"{len(given.only or corpora.frozen())} files hold what is generated"
+    size = corpora.freeze(given.out, given.only, given.seed)
     if size > corpora.LIMIT:
         raise FedkitError(f"{size:,} bytes of records, more than {corpora.LIMIT:,}; freeze fewer or smaller corpora")
-    return f"wrote {len(corpora.frozen())} files, {size / 2**20:.2f} MB, to {corpora.FOLDER}"
+    return f"wrote {len(given.only or corpora.frozen())} files, {size / 2**20:.2f} MB, to {given.out}"
 
 
 def _write(argv: Sequence[str]) -> str:

@@ -92,11 +92,16 @@ def run(argv: Sequence[str]) -> str:
     parser.add_argument(
         "--check", action="store_true", help="rebuild to a temporary folder and compare held-out losses"
     )
+    parser.add_argument("--seed", type=int, default=0, help="of its text and weights; another goes to --out")
     args = parser.parse_args(argv)
+    if args.seed and (args.check or args.out == FOLDER):
+        parser.error(f"the package ships the model of seed 0; give --out for that of seed {args.seed}")
     print(f"Building the embedded model takes {_MINUTES}.", flush=True)
     if args.check:
         return check(progress=True)
-    info = build(args.out, progress=True)
+    from .pretrain import BuildSpec
+
+    info = build(args.out, spec=BuildSpec(seed=args.seed), progress=True)
     return f"wrote {args.out}: {info['parameters']:,} parameters, held-out loss {info['held_out_loss']:.4f}"
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -100,32 +100,40 @@ def frozen() -> dict[str, tuple[str, int | None]]:
     }
 
 
-def freeze(folder: Path = FOLDER) -> int:
-    """Write every frozen file, remove others; the bytes of all. `FedkitError` where Parquet would change a record."""
+def freeze(folder: Path = FOLDER, only: Sequence[str] = (), seed: int = 0) -> int:
+    """Write every frozen file and remove others, or write those of `only`; the bytes of all in the folder.
+
+    `FedkitError` where Parquet would change a record.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in set(folder.iterdir()) - {folder / file for file in frozen()}:
+    wanted = only or tuple(frozen())
+    for old in set(folder.iterdir()) - {folder / file for file in wanted} if not only else ():
         old.unlink()
-    for file, (name, size) in frozen().items():
-        records = CORPORA[name].records(size)
-        table = pa.Table.from_pylist(records)
+    for file in wanted:
+        name, size = frozen()[file]
+        table = pa.Table.from_pylist(CORPORA[name].records(size, seed))
         if size is not None:
             table = table.replace_schema_metadata({SIZE: str(size)})
         # Pages of a whole column: the world says much the same in many records, and zstd finds it as far as it sees.
         pq.write_table(
             table, folder / file, compression="zstd", compression_level=22, use_dictionary=False, data_page_size=2**24
         )
-    if stale := check(folder):
+    if stale := check(folder, only, seed):
         raise FedkitError(f"Parquet does not give back what was generated for {', '.join(stale)}; mend the generator")
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def check(folder: Path = FOLDER) -> list[str]:
-    """The frozen files that are missing, too many, or differ from what is generated now, in a value, type or order."""
-    stale = sorted(path.name for path in folder.iterdir() if path.name not in frozen())
-    for file, (name, size) in frozen().items():
+def check(folder: Path = FOLDER, only: Sequence[str] = (), seed: int = 0) -> list[str]:
+    """The frozen files that are missing, too many, or differ from what is generated now, in a value, type or order.
+
+    only: of these files.
+    """
+    stale = [] if only else sorted(path.name for path in folder.iterdir() if path.name not in frozen())
+    for file in only or frozen():
+        name, size = frozen()[file]
         path = folder / file
         kept = pq.read_table(path).to_pylist() if path.is_file() else None
-        if kept is None or _exact(kept) != _exact(CORPORA[name].records(size)):
+        if kept is None or _exact(kept) != _exact(CORPORA[name].records(size, seed)):
             stale.append(file)
     return stale
 
