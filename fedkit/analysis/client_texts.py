@@ -16,6 +16,7 @@ import numpy as np
 
 from ..common.errors import FedkitError
 from ..common.seeds import generator
+from ..training.tokens import text_ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,12 +121,10 @@ def lengths(texts: Texts, tokenizer: Any) -> pd.DataFrame:
 
 
 def token_counts(texts: Sequence[str], tokenizer: Any, *, batch: int = 1000) -> np.ndarray:
-    """Tokens of each text without special tokens, int64 (texts,); `batch` texts at a time."""
-    options = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+    """Tokens of each text, all read as text, int64 (texts,); `batch` texts at a time."""
     counts: list[int] = []
     for first in range(0, len(texts), batch):
-        part = list(texts[first : first + batch])
-        counts += map(len, tokenizer(part, add_special_tokens=False, **options)["input_ids"])
+        counts += map(len, text_ids(tokenizer, texts[first : first + batch]))
     return np.array(counts, dtype=np.int64)
 
 

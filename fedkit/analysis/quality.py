@@ -29,6 +29,7 @@ import numpy as np
 
 from ..common.errors import FedkitError, unknown
 from ..evaluation.likelihood import Row, continuation_nll
+from ..training.tokens import text_ids
 
 if TYPE_CHECKING:
     from ..training.models import Loaded
@@ -115,10 +116,9 @@ def _rows(
     belong to, and for all records the tokens scored and the reason why none is."""
     room = _room(loaded, max_length)
     tokenizer = loaded.tokenizer
-    plain = {"add_special_tokens": False, "verbose": False}  # no warning on long texts; they are cut below
     questions = [template.prompt(q, to or "en") for q, to in zip(texts.instruction, texts.language, strict=True)]
-    prompts = tokenizer(questions, **plain)["input_ids"] if questions else []
-    replies = tokenizer([answer.strip() for answer in answers], **plain)["input_ids"] if questions else []
+    prompts = text_ids(tokenizer, questions)
+    replies = text_ids(tokenizer, [answer.strip() for answer in answers])
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     unscored = 0 if begin else 1  # answer tokens that nothing predicts when the answer stands alone
     above: list[Row] = []

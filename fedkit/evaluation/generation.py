@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..common.errors import FedkitError
 from ..common.seeds import derive
-from ..training.prompts import encode_prompt
+from ..training.prompts import Prompt, encode_prompt
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _Row:
 def generate(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     *,
     max_new_tokens: int,
     batch_size: int = 64,
@@ -77,10 +77,10 @@ def _continuation(tokenizer: Any, row: _Row) -> str:
     return whole[len(last) :] if whole.startswith(last) else tokenizer.decode(row.answer, skip_special_tokens=True)
 
 
-def _rows(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int, seed: int | None) -> list[_Row]:
+def _rows(model: Any, tokenizer: Any, prompts: Sequence[Prompt], max_new_tokens: int, seed: int | None) -> list[_Row]:
     positions = getattr(model.config, "max_position_embeddings", None)
     room = max(1, positions - max_new_tokens) if positions else None
-    seen: Counter[str] = Counter()
+    seen: Counter[Prompt] = Counter()
     rows, cut = [], 0
     for index, prompt in enumerate(prompts):
         ids = encode_prompt(tokenizer, prompt)
@@ -90,7 +90,7 @@ def _rows(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: in
             ids, cut = ids[-room:], cut + 1
         noise = None
         if seed is not None:  # named by its text: other prompts, their order and number do not change it
-            noise = torch.Generator().manual_seed(derive(seed, "sample", round=seen[prompt], client=prompt))
+            noise = torch.Generator().manual_seed(derive(seed, "sample", round=seen[prompt], client=str(prompt)))
             seen[prompt] += 1
         rows.append(_Row(index, ids, noise))
     if cut:

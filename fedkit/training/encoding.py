@@ -1,7 +1,8 @@
 """Records as token ids whose labels cover exactly the answer: one exchange, a conversation, or a preference pair.
 
 Prompt and answer are tokenized apart and joined, so the boundary is a token boundary by construction and no merge can
-run across it; both answers of a pair stand after the very same prompt.
+run across it; both answers of a pair stand after the very same prompt. Begin and end tokens are put in by id; what
+people wrote holds no control token (`tokens`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ import numpy as np
 
 from ..common.errors import FedkitError
 from .prompts import Template, turn_prompts
+from .tokens import text_ids
 
-# Texts longer than the model reads are cut afterwards, without the tokenizer's warning.
-PLAIN: Mapping[str, bool] = {"add_special_tokens": False, "verbose": False}
 IGNORED = -100  # the label of a token outside the loss, as torch's cross entropy has it
 
 
@@ -31,15 +31,14 @@ def prompt_ids(
         raise FedkitError(f"{where}: it has no records; leave it out of the federation")
     texts = [template.prompt(r["instruction"], r.get("language") or "en") for r in records]
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    return [begin + ids for ids in tokenizer(texts, **PLAIN)["input_ids"]]
+    return [begin + ids for ids in text_ids(tokenizer, texts)]
 
 
 def answer_ids(tokenizer: Any, answers: Sequence[str]) -> list[list[int]]:
     """Token ids of answers, each with the end token; `FedkitError` where the tokenizer has none."""
     if tokenizer.eos_token_id is None:
         raise FedkitError("the tokenizer has no end token; set tokenizer.eos_token so that answers can end")
-    ids = tokenizer([answer.strip() for answer in answers], **PLAIN)["input_ids"]
-    return [each + [tokenizer.eos_token_id] for each in ids]
+    return [ids + [tokenizer.eos_token_id] for ids in text_ids(tokenizer, [answer.strip() for answer in answers])]
 
 
 def no_room(heads: Sequence[Sequence[int]], max_length: int, where: str) -> FedkitError:
@@ -128,7 +127,7 @@ def encode_conversations(
     if not chats or not all(chats):
         raise FedkitError(f"{where}: a conversation has no answer, or there is none; leave it out of the federation")
     texts = [turn_prompts(template, chat, r.get("language") or "en") for chat, r in zip(chats, records, strict=True)]
-    prompts = iter(tokenizer([text for each in texts for text in each], **PLAIN)["input_ids"])
+    prompts = iter(text_ids(tokenizer, [text for each in texts for text in each]))
     answers = iter(answer_ids(tokenizer, [turn["content"] for chat in chats for turn in chat[1::2]]))
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     rows = []

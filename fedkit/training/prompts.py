@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.errors import FedkitError, unknown
+from .tokens import text_ids
 
 ALPACA_PREAMBLE: Mapping[str, str] = {
     "en": "Below is an instruction that describes a task. Write a response that appropriately completes the request.",
@@ -77,10 +78,19 @@ def get_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
-def encode_prompt(tokenizer: Any, prompt: str) -> list[int]:
-    """Token ids of a prompt, with the tokenizer's begin token where it has one: (prompt length,)."""
-    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    return ids if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *ids]
+Prompt = str | tuple[str, ...]  # a text; or those of a conversation, prompts and answers in turns (`conversation`)
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Token ids of a prompt as in training, with the tokenizer's begin token where it has one: (prompt length,).
+
+    Each answer of a conversation is closed by the end token, if the tokenizer has one. No text gives a control token.
+    """
+    ids = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    for place, part in enumerate(text_ids(tokenizer, (prompt,) if isinstance(prompt, str) else prompt)):
+        ids += part + end if place % 2 else part
+    return ids
 
 
 Turn = Mapping[str, str]  # role ("user", "assistant") and content, as in Fed-WildChat's conversations
@@ -101,19 +111,30 @@ def turn_prompts(template: str | Template, turns: Sequence[Turn], language: str 
     return [form.prompt(first, language)] + [form.later(each, language) for each in later]
 
 
-def conversation_prompt(
-    template: str | Template, turns: Sequence[Turn], language: str = "en", *, end: str | None = None
-) -> str:
-    """The text before the next answer. `turns` begin and end with the user's and alternate.
+def conversation(
+    template: str | Template, turns: Sequence[Turn], language: str = "en", *, gap: bool = False
+) -> tuple[str, ...]:
+    """The texts before the next answer: prompt, answer, prompt ...; `encode_prompt` closes each answer as in training.
 
-    For one turn it is `template.prompt`. `end` is the tokenizer's end token, which closed each answer in training
-    (None: a line or a blank stands between turns). `FedkitError` for turns in another order or an unknown template.
+    `turns` begin and end with the user's and alternate. gap: for a tokenizer without end token, a line or a blank
+    stands after each answer. `FedkitError` for turns in another order or an unknown template.
     """
     form = get_template(template) if isinstance(template, str) else template
     first, *later = turn_prompts(form, turns, language)
     if len(turns) % 2 == 0:
         raise FedkitError(f"a conversation of {len(turns)} turns does not end with the user's; give what to answer")
-    between = end or form.gap
-    return first + "".join(
-        answer["content"].strip() + between + text for answer, text in zip(turns[1::2], later, strict=True)
-    )
+    between = form.gap if gap else ""
+    answers = (turn["content"].strip() + between for turn in turns[1::2])
+    return (first, *(text for pair in zip(answers, later, strict=True) for text in pair))
+
+
+def conversation_prompt(
+    template: str | Template, turns: Sequence[Turn], language: str = "en", *, end: str | None = None
+) -> str:
+    """What a model reads before the next answer of a conversation, for people; see `conversation` for what it is given.
+
+    For one turn it is `template.prompt`. `end` is the name of the end token that closes each answer (None: a line or a
+    blank stands there).
+    """
+    texts = conversation(template, turns, language, gap=not end)
+    return "".join(text + (end or "") if place % 2 else text for place, text in enumerate(texts))

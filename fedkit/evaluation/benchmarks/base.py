@@ -15,6 +15,7 @@ from ...common.intervals import interval, wilson
 from ...data.place import Place
 from ...data.sources import RawSource
 from ...training.models import Loaded
+from ...training.prompts import Prompt, encode_prompt
 from ..specs import EvalSpec
 
 if TYPE_CHECKING:
@@ -213,16 +214,17 @@ def share(passed: Iterable[bool | None], note: str = "", chance: float | None = 
     return Score(right / len(known), len(known), unrated, low, high, judge, note, chance, every)
 
 
-def too_long(subject: Subject, prompts: Sequence[str]) -> list[bool]:
+def too_long(subject: Subject, prompts: Sequence[Prompt]) -> list[bool]:
     """Which prompts lose their beginning, since they and `max_new_tokens` take more positions than the model has."""
-    from ...training.prompts import encode_prompt
 
     positions = getattr(subject.loaded.model.config, "max_position_embeddings", None)
     room = positions - subject.evaluation.max_new_tokens if positions else float("inf")
     return [len(encode_prompt(subject.loaded.tokenizer, prompt)) > room for prompt in prompts]
 
 
-def ask(subject: Subject, prompts: Sequence[str], *, temperature: float | None = None, strip: bool = True) -> list[str]:
+def ask(
+    subject: Subject, prompts: Sequence[Prompt], *, temperature: float | None = None, strip: bool = True
+) -> list[str]:
     """The model's answers to whole prompts by the subject's settings; `temperature` takes the place of its own."""
     from ..generation import generate
 

@@ -212,6 +212,7 @@ def _language_model() -> type:
     from lm_eval.models.huggingface import HFLM
 
     from ...training.prompts import encode_prompt
+    from ...training.tokens import text_ids
     from ..generation import generate
 
     class LoadedModel(HFLM):
@@ -232,7 +233,7 @@ def _language_model() -> type:
             self.unread: set[tuple[str, str]] = set()
 
         def tok_encode(self, string: str, **options: Any) -> Any:
-            return self.tokenizer(string, add_special_tokens=False)["input_ids"]
+            return text_ids(self.tokenizer, [string])[0]
 
         def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
             """Prompt and option tokenized apart, as prompts and answers are in training; lm-eval's own method would

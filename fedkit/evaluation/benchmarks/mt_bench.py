@@ -110,14 +110,14 @@ def temperature(category: str, subject: Subject) -> float:
 
 def answer(subject: Subject, some: Sequence[Item]) -> list[list[str]]:
     """Two answers a question; the second prompt holds the first turn and the model's own answer to it."""
-    from ...training.prompts import conversation_prompt
+    from ...training.prompts import conversation
 
-    end = subject.loaded.tokenizer.eos_token
+    gap = subject.loaded.tokenizer.eos_token_id is None
     chats: list[list[dict[str, str]]] = [[] for _ in some]
     for turn in range(TURNS):
         for chat, item in zip(chats, some, strict=True):
             chat.append({"role": "user", "content": item["turns"][turn]})
-        prompts = [conversation_prompt(subject.template, chat, end=end) for chat in chats]
+        prompts = [conversation(subject.template, chat, gap=gap) for chat in chats]
         heat = [temperature(item["category"], subject) for item in some]
         for level in sorted(set(heat)):
             places = [i for i, own in enumerate(heat) if own == level]
