@@ -44,6 +44,7 @@ The public names, each imported when it is first used, so that `import fedkit` i
 | analysis and report | |
 |---|---|
 | `analysis`, `figures`, `toy` | how unlike clients are; the plots; a problem of two clients to compute by hand |
+| `as_table` | a frame at the end of a cell, its texts escaped |
 | `ResultsTable`, `label` | a table of ours beside the paper's; the papers' names of methods |
 """
 
@@ -86,6 +87,7 @@ __getattr__, __dir__, __all__ = front_door(
         "analysis": (),
         "analysis.figures": (),
         "analysis.toy": (),
+        "report.cells": ("as_table",),
         "report.tables": ("ResultsTable",),
         "report.paper": ("label",),
     },

@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 HEADLESS = "FEDKIT_HEADLESS"  # set by reproduce.py: text bars that seldom refresh, since each refresh is kept
+
+# What a terminal obeys instead of showing it, what no encoding can write, and what turns the order of letters around.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """`text` as a terminal or a page shows it: control characters but tabs and new lines as escapes (`\\x1b`)."""
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 def progress(**options: Any) -> Any:
@@ -28,7 +37,7 @@ def progress(**options: Any) -> Any:
 
 def say(sentence: str) -> None:
     """A sentence for whoever waits, on the error stream, at once."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(printable(sentence), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

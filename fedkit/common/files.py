@@ -146,7 +146,9 @@ def _clear(target: Path) -> Iterator[None]:
 
 
 def user_path(path: str | Path) -> Path:
-    """A path as a user gives it, absolute, `~` being a home; `FedkitError` where there is no such home."""
+    """A path as a user gives it, absolute, `~` being a home; `FedkitError` where there is no such home, or no path."""
+    if not str(path):  # an empty variable of the shell, most often
+        raise FedkitError("an empty word is given where a path belongs; give one, or leave the option out")
     try:
         return Path(path).expanduser().resolve()
     except (RuntimeError, OSError, ValueError) as error:  # an unknown user, a circle of links, a null byte

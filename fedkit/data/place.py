@@ -7,6 +7,7 @@ file that cannot be read is an error, never a reason to take another source.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,8 +114,8 @@ class Place:
 def data_folder(path: str | Path) -> Path:
     """The data folder that a user names, absolute; `FedkitError` where it is not a folder."""
     root = user_path(path)
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "does not exist"
+    if not os.path.isdir(root):  # False, not an error, also where a name is too long or a folder above is closed
+        what = "is not a folder" if os.path.exists(root) else "does not exist"
         raise FedkitError(f"--data-dir {path}: it {what}; give the folder that holds the raw files, or leave it out")
     return root
 

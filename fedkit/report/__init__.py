@@ -4,6 +4,7 @@
 - `tables`: our results as files, each value beside the paper's
 - `claims`: the papers' conclusions (data: claims.toml); `evidence`: differences between cells, with intervals;
   `rules`: the words that claims are said in; `verdicts`: whether a claim holds on our table, and on the paper's own
+- `cells`: what a notebook shows of data, every text escaped
 - `trials`: short runs of several methods beside one another
 - `setups`: a profile's hyperparameters beside the papers'; `site`: the page on a results folder
 """
@@ -15,6 +16,7 @@ from ..common.door import front_door
 __getattr__, __dir__, __all__ = front_door(
     __name__,
     {
+        "cells": ("as_table",),
         "claims": ("CLAIMS", "Claim"),
         "paper": ("SETTINGS", "TABLE7", "TABLES", "label", "published"),
         "tables": ("ResultsTable", "read_csv", "save_figure"),

@@ -14,6 +14,7 @@ from typing import Any
 from ..common.errors import FedkitError
 from ..common.files import read_json, write_text
 from . import paper
+from .cells import cell
 from .tables import COLUMNS, decimals, read_csv, source_note, wide
 from .verdicts import COLUMNS as CLAIM_COLUMNS
 
@@ -168,15 +169,6 @@ def date(value: Any) -> str:
     except (ValueError, TypeError, OverflowError, OSError):
         return str(value)
     return f"{moment:%Y-%m-%d %H:%M %Z}".strip()
-
-
-def cell(value: Any) -> str:
-    """One entry of a plain table: whole numbers whole, others to three digits, nothing for what is missing."""
-    if isinstance(value, float):
-        if value != value:
-            return ""
-        return f"{value:,.0f}" if value.is_integer() else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -15,6 +15,7 @@ from ..common.errors import FedkitError
 from ..common.files import new_file, write_text
 from ..common.intervals import interval
 from . import paper
+from .cells import markdown_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ class ResultsTable:
         self.judge = judge if isinstance(judge, str) else judge.name
         self.unit = unit
         self.paper = paper.published(table)
-        self.note = ""  # what stands below the Markdown: what judging cost, how many items there were
+        self.note = ""  # plain text that stands below the Markdown: what judging cost, how many items there were
         self._values: dict[tuple[str, str], dict[int, float]] = {}
         self._items: dict[tuple[str, str], dict[int, np.ndarray]] = {}
 
@@ -107,7 +108,8 @@ class ResultsTable:
 
     def markdown(self) -> str:
         """The wide form to read: each row of ours, under it the paper's; last the paper's rows that we did not run."""
-        return markdown(self.frame()) + (f"\n{self.note}\n" if self.note else "")
+        notes = [markdown_text(line) for line in self.note.splitlines()]
+        return markdown(self.frame()) + "".join(f"\n{note}\n" for note in notes if note)
 
     def write(self, directory: str | Path) -> Path:
         """Write `<table>.csv`, `<table>_seeds.csv` and `<table>.md` into a folder; the path of the first."""
@@ -187,7 +189,7 @@ def markdown(frame: pd.DataFrame) -> str:
     printed = paper.published(str(first["table"]))
     metrics, rows = wide(frame)
     digits = decimals(metrics, rows, str(first["judge"]))
-    counts = sorted({int(n) for n in frame["seeds"]})
+    counts, unit = sorted({int(n) for n in frame["seeds"]}), markdown_text(first["unit"])
     over = " to ".join(map(str, sorted({counts[0], counts[-1]})))
     sources = printed.sources if printed else {}
     numbers = {source: f"[{i}]" for i, source in enumerate(dict.fromkeys(sources.values()), 1)}  # read at second hand
@@ -196,19 +198,20 @@ def markdown(frame: pd.DataFrame) -> str:
     if printed:
         lines += [f"{printed.title}.", ""]
     lines += [
-        f"Unit: {first['unit']}. Mean [95 % Student t interval over seeds], {over} seed(s) a cell; one seed has none.",
+        f"Unit: {unit}. Mean [95 % Student t interval over seeds], {over} seed(s) a cell; one seed has none.",
         "",
-        source_note(str(first["judge"]), printed),
+        markdown_text(source_note(str(first["judge"]), printed)),
         "",
-        "| row | " + " | ".join(metrics) + " |",
+        "| row | " + " | ".join(map(markdown_text, metrics)) + " |",
         "|---|" + "---:|" * len(metrics),
     ]
     for row in rows:
+        name = markdown_text(row["name"])
         if row["run"]:
             cells = [_cell(*row["ours"][m], digits[m][0]) if m in row["ours"] else "" for m in metrics]
-            lines.append(f"| **{row['name']}** | " + " | ".join(cells) + " |")
+            lines.append(f"| **{name}** | " + " | ".join(cells) + " |")
         if row["paper"]:
-            name = "*paper*" if row["run"] else f"{row['name']}, *paper only*"
+            name = "*paper*" if row["run"] else f"{name}, *paper only*"
             cells = [
                 f"*{row['paper'][m]:.{digits[m][1]}f}*{marks.get((row['name'], m), '')}" if m in row["paper"] else ""
                 for m in metrics

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from hostile_texts import ALL, HOSTILE, dangers, in_browser
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from fedkit.runner.page import to_html, to_mathml
@@ -128,3 +129,51 @@ def test_html_asks_no_other_machine():
     assert "<title>41 Table 2</title>" in page and "data:image/png;base64,iVBORw0KGgo=" in page
     for reach in ("cdnjs", "unpkg", "jsdelivr", 'src="http', 'href="http', "@import"):
         assert reach not in page
+
+
+def hostile_notebook(text):
+    """A text in all that a cell can put out: by hand, as pandas does it, as an error does it."""
+    import pandas as pd
+
+    whole = text.replace("\udcff", "")  # Arrow holds no half a character
+    frame = pd.DataFrame({whole: [whole]}, index=[whole])
+    datas = (
+        {"text/html": text, "text/plain": text},
+        {"text/html": frame._repr_html_(), "text/plain": repr(frame)},
+        {"text/html": frame.style.to_html()},  # what escapes nothing
+        {"text/markdown": text},
+        {"text/markdown": f"| a |\n|---|\n| {text} |\n\n# {text}\n"},
+        {"text/latex": text},
+        {"text/plain": text},
+        {"image/svg+xml": f'<svg xmlns="http://www.w3.org/2000/svg">{text}</svg>'},
+        {"application/javascript": "document.documentElement.setAttribute('data-pwned','1')"},
+        {"text/vnd.mermaid": text},
+        {"application/json": text},
+        {"application/vnd.jupyter.widget-view+json": {"model_id": text}},
+    )
+    outputs = [new_output("display_data", data) for data in datas]
+    outputs += [new_output("stream", text=text, name=name) for name in ("stdout", "stderr")]
+    outputs.append(new_output("error", ename=text, evalue=text, traceback=[text]))
+    return new_notebook(cells=[new_code_cell(f"# {text}", outputs=outputs)], metadata={"widgets": {"x": text}})
+
+
+def test_no_output_of_a_cell_runs_or_reaches_out():
+    page = to_html(hostile_notebook(ALL), ALL)
+    assert dangers(page) == []
+    shown = BeautifulSoup(page, "html.parser").get_text()
+    assert shown.count("<script>document") >= 5  # title, source, plain text, streams, error: as they were written
+    assert "(not shown: application/javascript)" in shown
+    assert "script-src" in page or "default-src 'none'" in page
+    page.encode("utf-8")
+
+
+def test_a_browser_runs_nothing_of_it(tmp_path):
+    """With the page's own rule against scripts taken out, so that it is the escaping that is tried."""
+    page = to_html(hostile_notebook(ALL), ALL)
+    path = tmp_path / "page.html"
+    path.write_text(re.sub(r"<meta http-equiv=[^>]*>", "", page, count=1), encoding="utf-8")
+    opened = in_browser(path)
+    assert 'data-pwned="1"' not in opened.partition("<body")[0] and dangers(opened) == []
+    # the probe works: the same browser does run an unescaped text
+    path.write_text(f"<html><body>{HOSTILE[0]}</body></html>", encoding="utf-8")
+    assert 'data-pwned="1"' in in_browser(path).partition("<body")[0]
