@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..common.console import printable
 from ..common.errors import FedkitError
 from ..common.files import read_json, write_text
 from . import paper
@@ -51,12 +53,12 @@ def index_html(results: str | Path) -> Path:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(minutes=minutes, number=number, date=date)
     page = environment.from_string(_PAGE.read_text(encoding="utf-8"))
-    return write_text(results / "index.html", page.render(**collect(results), tones=TONES))
+    return write_text(results / "index.html", printable(page.render(**collect(results), tones=TONES)))
 
 
 def collect(results: Path) -> dict[str, Any]:
     """What the page shows, read from a results folder: summary, counts, claims, tables, figures, notebooks."""
-    summary = _json(results / "summary.json", dict)
+    summary = _summary(_json(results / "summary.json", dict))
     notebooks = [_notebook(entry, results) for entry in _json(results / "status.json", list)]
     claims, tables = _claims(results), sorted((results / "tables").glob("*.csv"))
     return {
@@ -74,11 +76,31 @@ def collect(results: Path) -> dict[str, Any]:
     }
 
 
+def _summary(read: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of summary.json that the page shows; one of another kind than the runner writes is left out."""
+    kinds = {
+        "profile": str,
+        "commit": str,
+        "versions": dict,
+        "seeds": list,
+        "started": str,
+        "wall_seconds": int | float,
+    }
+    return {name: read[name] for name, kind in kinds.items() if isinstance(read.get(name), kind)}
+
+
 def _table(path: Path) -> dict[str, Any]:
     frame = read_csv(path, ())
     if not {"table", "metric"} & set(frame.columns):
         return _plain(path.stem, frame)
     frame = read_csv(path, COLUMNS)
+    try:
+        return _judged(path, frame)
+    except (ValueError, TypeError, OverflowError) as error:  # a word where a number stands
+        raise FedkitError(f"{path}: a cell is damaged ({error}); delete it and run its notebook again") from error
+
+
+def _judged(path: Path, frame: Any) -> dict[str, Any]:
     name = path.stem
     if frame.empty:
         return {"name": name, "title": title(name), "metrics": [], "rows": []}
@@ -126,11 +148,14 @@ def _claims(results: Path) -> list[dict[str, Any]]:
 def _notebook(entry: Any, results: Path) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise FedkitError(f"{results / 'status.json'}: an entry is not an object; delete it and run reproduce.py again")
-    known = {key: entry.get(key) for key in ("number", "title", "status", "seconds", "html", "error")}
-    html = known["html"] or ""
-    if html and not (results / html).exists() and (results / "notebooks" / Path(html).name).exists():
-        html = f"notebooks/{Path(html).name}"
-    return known | {"html": html if html and (results / html).exists() else "", "status": known["status"] or "unknown"}
+    known = {key: str(entry.get(key) or "") for key in ("number", "title", "status", "error")}
+    html = f"notebooks/{Path(str(entry.get('html') or '')).name}"  # no other place is linked, whatever the file says
+    seconds = entry.get("seconds")
+    return known | {
+        "html": html if (results / html).is_file() else "",
+        "status": known["status"] or "unknown",
+        "seconds": seconds if isinstance(seconds, int | float) and 0 <= seconds < 1e9 else None,
+    }
 
 
 def _json(path: Path, kind: type) -> Any:

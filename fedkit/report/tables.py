@@ -235,7 +235,7 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 
     path = Path(path)
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a row may be called NA or null
     except (OSError, ValueError) as error:
         raise FedkitError(f"{path}: cannot be read as CSV ({error}); delete it and run its notebook again") from error
     missing = [c for c in columns if c not in frame.columns]

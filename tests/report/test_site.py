@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from hostile_texts import ALL, dangers, in_browser
 from matplotlib.figure import Figure
 
 from fedkit.common.errors import FedkitError
 from fedkit.report.site import index_html, minutes
-from fedkit.report.tables import ResultsTable, save_figure
+from fedkit.report.tables import COLUMNS, ResultsTable, save_figure
+from fedkit.report.verdicts import COLUMNS as CLAIM_COLUMNS
 from fedkit.report.verdicts import verdicts, write_verdicts
 
 
@@ -126,6 +132,7 @@ def test_an_empty_folder_says_so(tmp_path):
         ("summary.json", "[]", "holds no readable JSON dict"),
         ("claims.csv", "a,b\n1,2\n", "column 'id' is missing"),
         ("tables/x.csv", "", "cannot be read as CSV"),
+        ("tables/x.csv", ",".join(COLUMNS) + "\nx,a,b,much,,,1,,u,none\n", "a cell is damaged .*much"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, name, content, message):
@@ -134,6 +141,25 @@ def test_a_broken_file_is_named(tmp_path, name, content, message):
     with pytest.raises(FedkitError, match=f"{name}.*{message}"):
         index_html(tmp_path)
     assert not (tmp_path / "index.html").exists()
+
+
+def test_fields_of_another_kind_are_left_out(tmp_path):
+    (tmp_path / "summary.json").write_text(
+        '{"profile": 1, "commit": 5, "versions": [], "seeds": 3, "wall_seconds": "x"}'
+    )
+    (tmp_path / "status.json").write_text(
+        '[{"number": 3, "status": ["ok"], "seconds": "long", "html": 7, "error": {}}]'
+    )
+    assert "['ok']" in " ".join(Page(index_html(tmp_path).read_text(encoding="utf-8")).words)
+
+
+def test_rows_called_as_pandas_calls_what_is_missing(tmp_path):
+    table = ResultsTable("41_table2_fed_aya", "none", "count")
+    for row in ("NA", "null", "None"):
+        table.add(row, "nan", 1.0)
+    table.write(tmp_path / "tables")
+    text = " ".join(Page(index_html(tmp_path).read_text(encoding="utf-8")).words)
+    assert all(f" {name} " in " ".join(text.split()) for name in ("NA", "null", "None", "nan"))
 
 
 def test_no_folder(tmp_path):
@@ -158,3 +184,51 @@ def test_a_table_of_other_columns_is_shown_as_it_is(tmp_path):
     text = " ".join(" ".join(page.words).split())
     assert "24 views" in text and "dataset value p records Fed-Aya 0.123 3,702 Fed-X 1 0.005 12" in text
     assert "tables/24_views.csv" in page.targets
+
+
+def test_hostile_texts_in_each_file_are_shown_and_not_obeyed(tmp_path):
+    """In the names of files too; with `#`, `%` and `?` in one, its link still leads to it."""
+    results = hostile_results(tmp_path / "a b#c%20")
+    page = index_html(results).read_text(encoding="utf-8")
+    assert dangers(page) == []
+    text = BeautifulSoup(page, "html.parser").get_text()
+    assert text.count("<script>document") > 15
+    targets = [
+        tag[name] for tag in BeautifulSoup(page, "html.parser")(True) for name in ("src", "href") if name in tag.attrs
+    ]
+    for target in targets:
+        if not target.startswith("#"):
+            assert (results / unquote(target)).is_file(), target
+    ids = {tag["id"] for tag in BeautifulSoup(page, "html.parser")(True) if "id" in tag.attrs}
+    assert {unquote(target[1:]) for target in targets if target[0] == "#"} - {f"table-{ALL}"} <= ids
+
+
+def test_a_browser_runs_nothing_of_it(tmp_path):
+    path = index_html(hostile_results(tmp_path / "results"))
+    path.write_text(re.sub(r"<meta http-equiv=[^>]*>", "", path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    opened = in_browser(path)
+    assert 'data-pwned="1"' not in opened.partition("<body")[0] and dangers(opened) == []
+
+
+def hostile_results(folder):
+    """A results folder with a hostile text in each field of each file, and hostile names."""
+    (folder / "notebooks").mkdir(parents=True)
+    name = "x\" onerror=alert(1) #?%41<b>&'"
+    text = ALL.replace("\udcff", "")  # a file holds no half a character; JSON, with its escapes, does
+    table = ResultsTable("41_table2_fed_aya", text, text)
+    table.add(text, text, [1.0, 2.0, 3.0], [0, 1, 2])
+    table.write(folder / "tables")
+    pd.DataFrame({text: [text]}).to_csv(folder / "tables" / f"{name}.csv", index=False)
+    figure = Figure(figsize=(1, 1))
+    save_figure(figure, folder / "figures", name)
+    pd.DataFrame([dict.fromkeys(CLAIM_COLUMNS, text)]).to_csv(folder / "claims.csv", index=False)
+    (folder / "notebooks" / f"{name}.html").write_text("<p>executed</p>")
+    fields = dict.fromkeys(("number", "title", "status", "error"), ALL)
+    entries = [
+        fields | {"seconds": 1.0, "html": html}
+        for html in (f"notebooks/{name}.html", f"javascript:{ALL}", "/etc/passwd")
+    ]
+    (folder / "status.json").write_text(json.dumps(entries))
+    summary = {"profile": ALL, "commit": ALL, "versions": {ALL: ALL}, "seeds": [ALL], "started": ALL, "wall_seconds": 1}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
