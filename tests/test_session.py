@@ -123,8 +123,14 @@ def test_home_is_understood_in_paths(tmp_path, monkeypatch):
     given = parse(["--results", "~/x", "--data-dir", "~/raw"], root=tmp_path)
     assert (given.results, given.data_dir) == (kit.folder, kit.place.data_dir)
     assert (tmp_path / "home" / "x" / "runs").is_dir() and not (tmp_path / "~").exists()
-    for call in ({"results_dir": "~nosuchuser/x"}, {"data_dir": "~nosuchuser/x"}, {"results_dir": "a\0b"}, {"data_dir": ""}, {"results_dir": ""}):
-        with pytest.raises(FedkitError, match="is no path on this machine"):
+    for call in (
+        {"results_dir": "~nosuchuser/x"},
+        {"data_dir": "~nosuchuser/x"},
+        {"results_dir": "a\0b"},
+        {"data_dir": ""},
+        {"results_dir": ""},
+    ):
+        with pytest.raises(FedkitError, match="is no path on this machine|an empty word is given where a path belongs"):
             Session("smoke", **call)
     with pytest.raises(FedkitError, match="--data-dir ~/nothing: it does not exist; give the folder that holds"):
         Session("smoke", data_dir="~/nothing", results_dir="~/y")
