@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from ..common.errors import FedkitError
+from ..common.files import PRIVATE, new_file
 
 SIZE = 32  # bytes of a key
 KEY_FILE = "privacy.key"
@@ -90,24 +89,16 @@ def kept_key(folder: Path, *, begun: bool) -> Key:
         material = path.read_bytes() if path.exists() else b""
         if len(material) != SIZE and not begun:
             material = secrets.token_bytes(SIZE)
-            _write(path, material)
+            with new_file(path, PRIVATE) as part:
+                part.write_bytes(material)
     except OSError as error:
-        raise FedkitError(f"{path}: the run's key cannot be read or written ({error.strerror}); mend that") from error
+        raise FedkitError(f"{path}: the run's key cannot be read ({error.strerror}); mend its rights") from error
     if len(material) != SIZE:
         raise FedkitError(
             f"{path}: the run's key is {'damaged' if path.exists() else 'missing'}, and without it the run cannot go on"
             f" with the draws and the noise that it began with; delete {folder} and train it again"
         )
     return Key(material, BY_SYSTEM)
-
-
-def _write(path: Path, material: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)  # 0600, whatever the umask
-    with os.fdopen(handle, "wb") as file:
-        file.write(material)
-        file.flush()
-        os.fsync(file.fileno())  # where a checkpoint outlives a power cut, so must the key
-    os.replace(name, path)
 
 
 def forget_key(folder: Path) -> None:

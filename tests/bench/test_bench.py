@@ -79,7 +79,8 @@ def test_overhead(record):
 def test_draws(record):
     """A row for each way of each draw; the promise is about a million clients and stays open below."""
     result = record("draws", "--clients", 50, 2_000, "--entries", 1_000, "--turns", 2)
-    assert [row["way"] for row in result["rows"]] == ["before", "by coins", "by number"] * 2 + ["before", "from the key"]
+    draws, noise = ["before", "by coins", "by number"], ["before", "from the key"]
+    assert [row["way"] for row in result["rows"]] == draws * 2 + noise
     assert all(len(times) == 2 for took in result["data"].values() for times in took.values())
     assert result["targets"][0]["met"] is None
 
