@@ -37,7 +37,9 @@ class Embedder(Protocol):
 class CharacterTfidf:
     """Character 2- to 4-grams within words, weighted by TF-IDF, their leading directions by truncated SVD.
 
-    Fitted to the very texts that it embeds, so vectors of two calls do not compare. It sees spelling, not meaning.
+    Fitted to the very texts that it embeds, so vectors of two calls do not compare. It sees spelling, not meaning. The
+    SVD is ARPACK's, to the last digits: a randomised one finds other small directions with each seed, and the cosines
+    of short texts with them. `seed` is where ARPACK starts, which no vector shows but in its signs.
     """
 
     dimensions: int = 50
@@ -54,7 +56,7 @@ class CharacterTfidf:
 
         _some(texts)
         grams = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(2, 4), max_features=self.features, sublinear_tf=True, dtype=np.float32
+            analyzer="char_wb", ngram_range=(2, 4), max_features=self.features, sublinear_tf=True, dtype=np.float64
         )
         try:
             weights = grams.fit_transform(texts)
@@ -65,7 +67,7 @@ class CharacterTfidf:
         room = min(weights.shape) - 1
         if room < 1:
             return normalize(weights.toarray()).astype(np.float32)
-        svd = TruncatedSVD(min(self.dimensions, room), random_state=self.seed)
+        svd = TruncatedSVD(min(self.dimensions, room), algorithm="arpack", random_state=self.seed)
         with threadpool_limits(1):  # the sums of several threads come in another order each time
             return normalize(svd.fit_transform(weights)).astype(np.float32)
 

@@ -10,8 +10,9 @@ import torch
 from benepar_tools import KINDS, released_folder, save_single, sentences, trained_parser
 
 from fedkit.analysis.verbs.benepar_parser import MODEL, BeneparExtractor, find_model
-from fedkit.analysis.verbs.extractors import extractor
+from fedkit.analysis.verbs.extractors import extractor, pairs
 from fedkit.analysis.verbs.shims import WEIGHTS, benepar_shims, load_chart_parser, with_special_tokens
+from fedkit.analysis.verbs.tokens import UNREAD, Unread
 from fedkit.analysis.verbs.trees import pair_of_tree
 from fedkit.common.errors import FedkitError
 
@@ -74,6 +75,19 @@ def test_released_checkpoints_load_and_score_as_before(released):
     for one, other in zip(*scores, strict=True):
         assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
     assert len(extractor("benepar", model=folder)([spelled(s) for s in examples])) == 5
+
+
+@pytest.mark.parametrize("pipeline", ["batched", "spacy"])
+def test_one_sentence_that_is_too_long_is_left_out_alone(released, tmp_path, pipeline):
+    """Its subwords are more than the model reads: it is counted, and its batch is parsed as without it."""
+    folder, _ = released
+    tool = BeneparExtractor(folder, pipeline=pipeline)
+    short = [spelled(s) for s in sentences(3, seed=4)]
+    long = "Write a poem about " + "unbelievable stories of recipes " * 40
+    assert tool([short[0], long, *short[1:]]) == [tool(short)[0], UNREAD, *tool(short)[1:]]
+    for _ in range(2):  # as computed, and as kept
+        kept = pairs([long, short[0]], tool, cache=tmp_path)
+        assert [isinstance(pair, Unread) for pair in kept] == [True, False]
 
 
 def test_both_shims_are_needed_and_leave_nothing_behind(released):

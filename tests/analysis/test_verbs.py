@@ -161,7 +161,7 @@ def test_root_verbs_keeps_english_records_with_client_and_row(frame):
     assert list(frame.columns) == ["client", "row", "verb", "noun"]
     assert frame["client"].tolist() == ["a", "a", "a", "b", "b", "c"] and frame["row"].tolist() == [0, 1, 2, 4, 5, 6]
     assert frame["verb"].tolist()[:4] == ["write", "write", "explain", "write"] and frame["verb"].isna().sum() == 2
-    assert frame.attrs == {"dataset": "toy", "extractor": extractor("offline").name, "left_out": 2}
+    assert frame.attrs == {"dataset": "toy", "extractor": extractor("offline").name, "left_out": 2, "unread": 0}
 
 
 def test_other_languages_and_none_at_all(offline):

@@ -208,6 +208,28 @@ def test_the_chosen_option_is_the_likeliest_as_training_encodes_it(subject, seen
         assert answer["acc"] == float(answer["said"] == item["answer"])
 
 
+def test_letters_are_one_token_for_tokenizers_that_put_a_blank_before_a_text(subject):
+    """As Llama's of 2023 do in their fast form: " A" alone would be two blanks and a letter. lm-eval's own is right."""
+    from lm_eval.models.huggingface import HFLM
+    from tokenizers import Tokenizer, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    from fedkit.evaluation.benchmarks.harness import _language_model
+
+    pieces = ["<unk>", *"▁:QABansweros.", "▁A", "▁B", "▁▁"]
+    inner = Tokenizer(
+        models.BPE({p: i for i, p in enumerate(pieces)}, [("▁", "A"), ("▁", "B"), ("▁", "▁")], unk_token="<unk>")
+    )
+    inner.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>")
+    lm = _language_model()(replace(subject, loaded=replace(subject.loaded, tokenizer=tokenizer)), None)
+    for letter in "AB":
+        context, option = lm._encode_pair("Q. Answer:", f" {letter}")
+        assert tokenizer.convert_ids_to_tokens(option) == [f"▁{letter}"]
+        assert (context, option) == HFLM._encode_pair(lm, "Q. Answer:", f" {letter}")
+    assert tokenizer.convert_ids_to_tokens(lm._encode_pair("Q. ", "A")[1]) == ["▁A"]  # as answers are in training
+
+
 def test_the_choice_by_length_is_beside_the_choice_as_a_whole(subject, seen):
     """`acc` sums the log-likelihoods of an option's tokens, `acc_norm` divides the sum by the option's characters."""
     benchmark = BENCHMARKS["hhh"]

@@ -17,7 +17,7 @@ from ...common.errors import unknown
 from ..text_cache import TextCache
 from .benepar_parser import MODEL, BeneparExtractor, find_model
 from .offline import OfflineExtractor
-from .tokens import Pair
+from .tokens import UNREAD, Pair, Unread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +66,9 @@ def pairs(texts: Sequence[str], tool: Extractor, *, cache: str | Path | None = N
         if show and len(blocks) > 8:  # a shorter wait needs no bar
             blocks = progress(iterable=blocks, desc="verbs", unit="block")
         for block in blocks:
-            store.put(block, [json.dumps(pair).encode() for pair in tool(block)])
-        return [Pair(*json.loads(store.get(text) or b"")) for text in texts]
+            store.put(block, [json.dumps(None if isinstance(p, Unread) else p).encode() for p in tool(block)])
+        known = [json.loads(store.get(text) or b"") for text in texts]
+        return [UNREAD if one is None else Pair(*one) for one in known]
 
 
 def root_verbs(
@@ -83,7 +84,8 @@ def root_verbs(
 
     FedLLM-Bench section 3.3 (2). `row` is the record's row in the dataset's table; verb and noun are None where there
     is none. Only records of `language` (English, as in the paper; None: all, at the reader's risk). `frame.attrs` has
-    `dataset`, `extractor` (its name, to be printed with every figure) and `left_out` (records in other languages).
+    `dataset`, `extractor` (its name, to be printed with every figure), `left_out` (records in other languages) and
+    `unread` (records whose sentence is longer than the parser reads, which count as without a verb).
     `cache` and `show` as in `pairs`; `options` as in `extractor`.
     """
     import pandas as pd
@@ -100,7 +102,13 @@ def root_verbs(
             "noun": pd.Series([pair.noun for pair in verb_nouns], dtype="str"),
         }
     )
-    frame.attrs = {"dataset": texts.name, "extractor": tool.name, "left_out": int((~spoken).sum())}
+    unread = sum(isinstance(pair, Unread) for pair in verb_nouns)
+    frame.attrs = {
+        "dataset": texts.name,
+        "extractor": tool.name,
+        "left_out": int((~spoken).sum()),
+        "unread": unread,
+    }
     return frame
 
 

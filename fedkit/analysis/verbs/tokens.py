@@ -36,7 +36,11 @@ class Pair(NamedTuple):
     noun: str | None
 
 
-NONE = Pair(None, None)
+class Unread(Pair):
+    """No pair, since the sentence is longer than the parser reads."""
+
+
+NONE, UNREAD = Pair(None, None), Unread(None, None)
 
 
 @dataclass(frozen=True)

@@ -237,9 +237,13 @@ def _language_model() -> type:
 
         def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
             """Prompt and option tokenized apart, as prompts and answers are in training; lm-eval's own method would
-            move the blanks that a template ends in to the option. The blank that a task puts between them
-            (`target_delimiter`) is the option's already."""
-            return encode_prompt(self.tokenizer, context), self.tok_encode(continuation)
+            move the blanks that a template ends in to the option. An option that begins with a blank, as a task puts
+            it between them (`target_delimiter`), goes on with the prompt's text instead, and is tokenized with it:
+            tokenizers that put a blank before every text would have two."""
+            own = encode_prompt(self.tokenizer, context)
+            if continuation[:1].isspace():
+                return own, encode_prompt(self.tokenizer, context + continuation)[len(own) :]
+            return own, self.tok_encode(continuation)
 
         def loglikelihood(self, requests: list[Any], **options: Any) -> Any:
             """As lm-eval's, which cuts a context from its beginning and stops the run at an option that is too long."""
