@@ -1,7 +1,8 @@
 """Randomness from (seed, round, client, purpose), never from a global state.
 
 Every draw of a run has its own generator, so that another seed really changes the clients and batches drawn, and a
-resumed run draws what an unbroken one would have drawn.
+resumed run draws what an unbroken one would have drawn. These generators are made for simulations; what privacy rests
+on comes from a key of the run (`fedkit.privacy.keys`).
 """
 
 from __future__ import annotations
