@@ -74,6 +74,10 @@ class Session:
                 f"{self.folder}: the results folder cannot be written ({error.strerror}); give another results_dir"
             ) from error
         self.place = Place(data, offline, self.profile.embedded, world(world_seed, self.folder / "data"))
+        if data:
+            from .evaluation.benchmarks.registry import all_sources
+
+            self.place.require_any(all_sources())
         self._built: dict[tuple[Any, ...], Built] = {}
 
     def build(self, name: str, *, partition: str | None = None, seed: int = 0, **params: Any) -> Built:
@@ -244,9 +248,7 @@ class Session:
     def saved(self, dataset: FederatedDataset) -> Path:
         """Where the dataset lies for other processes to map: saved at the first call."""
         place = self.folder / "data" / f"{dataset.name}-{dataset.fingerprint[:12]}"
-        if not place.exists():
-            dataset.save(place)
-        return place
+        return place if dataset.lies_in(place) else dataset.save(place)
 
     @functools.cached_property
     def judges(self) -> Mapping[str, Judge]:
@@ -275,7 +277,7 @@ class Session:
         """An empty results table of that name (`fedkit.report.tables.ResultsTable`)."""
         from .report.tables import ResultsTable
 
-        return ResultsTable(table, judge, unit)
+        return ResultsTable(table, judge, unit, self.place.origins)
 
     def write(self, table: ResultsTable) -> Path:
         """Write a results table, and into `claims.csv` the verdicts on what the paper concludes from its like."""

@@ -7,7 +7,6 @@ maps the rest, whatever the number of clients.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,10 +21,11 @@ import pyarrow.compute as pc
 
 from ..common.errors import FedkitError
 from ..common.files import new_file, new_folder
-from .arrow import BLOCK, Sink, gather, map_ipc, values, write_ipc
+from .arrow import Sink, gather, map_ipc, values, write_ipc
+from .content import content_hash, misfit, name_fault
 
 _NOTE, _TABLE, _CLIENTS, _OFFSETS = "dataset.json", "table.arrow", "clients.arrow", "offsets.npy"
-_FORMAT = "fedkit federated dataset 1"
+_FORMAT = "fedkit federated dataset 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,8 @@ class FederatedDataset:
     """Records of many clients. Rows `offsets[i]:offsets[i + 1]` of `table` belong to client i; ids ascend.
 
     `offsets`: int64, (clients + 1,). `info`: JSON-able notes on how it was made. Make one by `from_partition`, `load`
-    or a builder.
+    or a builder. `FedkitError` for a name that cannot name a file, for parts that do not fit together, and for a record
+    that cannot be trained on (`content.misfit`), with its client and field.
     """
 
     name: str
@@ -41,6 +42,25 @@ class FederatedDataset:
     ids: pa.Array  # string, (clients,), ascending
     offsets: np.ndarray
     info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if why := name_fault(self.name):
+            raise FedkitError(f"{self.name!r} cannot name a dataset: {why}; give letters, digits, blanks, '-' and '_'")
+        count = len(self.ids)
+        fits = count and len(self.offsets) == count + 1 and self.offsets[0] == 0
+        fits = fits and int(self.offsets[-1]) == self.table.num_rows and bool((np.diff(self.offsets) > 0).all())
+        ascend = (
+            fits and not self.ids.null_count and (count == 1 or pc.all(pc.less(self.ids[:-1], self.ids[1:])).as_py())
+        )
+        if not ascend:
+            raise FedkitError(
+                f"the clients of {self.name} do not fit its {self.table.num_rows} records: ids must ascend, and so must"
+                " offsets, from 0 to the number of records; make it by FederatedDataset.from_partition"
+            )
+        if fault := misfit(self.table):
+            row, what = fault
+            client = self.ids[int(np.searchsorted(self.offsets, row, side="right")) - 1].as_py()
+            raise FedkitError(f"{self.name}, client {client!r}: {what}; mend or leave out the record")
 
     @classmethod
     def from_partition(
@@ -85,10 +105,12 @@ class FederatedDataset:
         """The ids, ascending. (As Python text; made on first use.)"""
         return tuple(self.ids.to_pylist())
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
-        """Records of each client, int64 (clients,)."""
-        return np.diff(self.offsets)
+        """Records of each client, int64 (clients,); read-only."""
+        sizes = np.diff(self.offsets)
+        sizes.flags.writeable = False
+        return sizes
 
     def position(self, key: str | int) -> int:
         """The place of a client, given its id or its place; `FedkitError` for one that is not there."""
@@ -161,15 +183,10 @@ class FederatedDataset:
     def fingerprint(self) -> str:
         """SHA-256 of the content, in hex: column names, clients and every record; not of name, notes or storage.
 
-        Nor does the order of fields inside a nested value count (the turns of a conversation).
+        Nor does the order of fields inside a nested value count (the turns of a conversation). Always computed: what a
+        folder's note says is not believed.
         """
-        digest = hashlib.sha256(json.dumps([_FORMAT, self.table.column_names]).encode())
-        digest.update(np.ascontiguousarray(self.offsets, dtype="<i8").tobytes())
-        digest.update(json.dumps(self.ids.to_pylist()).encode())
-        for start in range(0, self.n_records, BLOCK):
-            for row in self.table.slice(start, BLOCK).to_pylist():
-                digest.update(json.dumps(list(row.values()), default=str, sort_keys=True).encode())
-        return digest.hexdigest()
+        return content_hash(self.table, self.ids, self.offsets)
 
     def save(self, folder: str | Path) -> Path:
         """Write the dataset to a folder, whole or not at all; one that is there already is replaced.
@@ -179,7 +196,7 @@ class FederatedDataset:
         target = Path(folder)
         note = {"format": _FORMAT, "name": self.name, "clients": len(self), "records": self.n_records}
         note |= {"fingerprint": self.fingerprint, "info": self.info}
-        with new_folder(target, ours=lambda path: (path / _NOTE).is_file()) as part:
+        with new_folder(target, ours=lambda path: (path / _NOTE).is_file() or (path / _TABLE).is_file()) as part:
             write_ipc(part / _TABLE, self.table)
             write_ipc(part / _CLIENTS, pa.table({"client": self.ids}))
             np.save(part / _OFFSETS, self.offsets)
@@ -199,8 +216,8 @@ class FederatedDataset:
             offsets = np.load(source / _OFFSETS, mmap_mode="r")
             fits = note["format"] == _FORMAT and len(ids) == note["clients"] == len(offsets) - 1
             fits = fits and int(offsets[-1]) == note["records"] == table.num_rows
-            dataset = cls(note["name"], table, ids, offsets, note["info"])
-            dataset.__dict__["fingerprint"] = note["fingerprint"]  # computed when it was saved
+            name, info = note["name"], dict(note["info"])
+            table.validate()
         except (OSError, ValueError, KeyError, TypeError, EOFError, pa.ArrowException) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
             raise FedkitError(
@@ -208,7 +225,17 @@ class FederatedDataset:
             ) from error
         if not fits:
             raise FedkitError(f"{source} holds parts that do not fit together; build and save the dataset anew")
-        return dataset
+        try:
+            return cls(name, table, ids, offsets, info)
+        except FedkitError as error:
+            raise FedkitError(f"{source}: {error}") from error
+
+    def lies_in(self, folder: str | Path) -> bool:
+        """Whether a folder holds this very dataset, by the content of its files."""
+        try:
+            return FederatedDataset.load(folder).fingerprint == self.fingerprint
+        except FedkitError:
+            return False
 
     def export_json(self, path: str | Path) -> Path:
         """Write `{client: [record, ...]}`, the form of FedLLM-Bench's release; `import_json` reads it back equal."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..common.code import code_hash
 from ..common.errors import FedkitError, unknown
+from ..data.origins import QUESTIONS, RECORDS, Origin
 from ..training.models import Loaded, State, adapter_state, base_fingerprint
 from ..training.runs import Run
 from ..training.specs import TrainSpec
@@ -47,6 +48,7 @@ class Exam:
     evaluation: EvalSpec
     seed: int = 0  # of sampled answers
     progress: bool = False
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)  # by benchmark: where its items are from
 
 
 def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, *rest: Any) -> Exam:
@@ -56,17 +58,21 @@ def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, 
     names none. `rest`: the other fields of `Exam`, in order.
     `FedkitError` for an unknown benchmark or a source that is not at hand.
     """
-    suite, items = get_suite(suite, dataset), dict[str, list[Item]]()
+    suite, items, read = get_suite(suite, dataset), dict[str, list[Item]](), pool.place.origins
+    origins: dict[str, tuple[Origin, ...]] = {}
     for name in suite.benchmarks:
         if name not in BENCHMARKS:
             raise unknown(f"benchmark of suite {suite.name}", name, BENCHMARKS)
         most = limit.get(name) if isinstance(limit, Mapping) else limit
         if most is not None and most < 1:
             raise FedkitError(f"limit is {most} for {name}; give at least 1, or None for all items")
+        read.watch()
         items[name] = BENCHMARKS[name].items(replace(pool, limit=most), suite.dataset or dataset)
+        parts = tuple(origin for origin in read.watched() if origin.part != RECORDS)
+        origins[name] = parts or (Origin(name, QUESTIONS, "given"),)
         if not items[name]:
             raise FedkitError(f"{BENCHMARKS[name].title} has no items; fetch its files anew or raise the limit")
-    return Exam(suite, items, *rest)
+    return Exam(suite, items, *rest, origins=origins)
 
 
 def judges_of(suite: Suite, given: Judge | Mapping[str, Judge] | None, folder: Path) -> dict[str, Judge]:
@@ -132,7 +138,7 @@ def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, J
         if report is not None:
             reports[name] = report
     names = dict.fromkeys(one.name for one in judges.values())
-    return Row(exam.suite, ", ".join(names) or NO_JUDGE, parts, exam.items, answers, cached, reports)
+    return Row(exam.suite, ", ".join(names) or NO_JUDGE, parts, exam.items, answers, cached, reports, exam.origins)
 
 
 def run_all(

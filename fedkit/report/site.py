@@ -15,6 +15,7 @@ from typing import Any
 from ..common.console import printable
 from ..common.errors import FedkitError
 from ..common.files import read_json, write_text
+from ..data.origins import origins_of, sentence
 from . import paper
 from .cells import cell
 from .tables import COLUMNS, decimals, read_csv, source_note, wide
@@ -93,7 +94,7 @@ def _table(path: Path) -> dict[str, Any]:
     frame = read_csv(path, ())
     if not {"table", "metric"} & set(frame.columns):
         return _plain(path.stem, frame)
-    frame = read_csv(path, COLUMNS)
+    frame = read_csv(path, [column for column in COLUMNS if column != "source"])  # tables of before have none
     try:
         return _judged(path, frame)
     except (ValueError, TypeError, OverflowError) as error:  # a word where a number stands
@@ -119,6 +120,7 @@ def _judged(path: Path, frame: Any) -> dict[str, Any]:
         "unit": first["unit"],
         "note": source_note(str(first["judge"]), printed),
         "seeds": f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}",
+        "sources": list(dict.fromkeys(frame["source"].dropna().astype(str))) if "source" in frame else [],
         "has_interval": bool(frame["low"].notna().any()),
         "has_paper": any(row["paper"] for row in rows),
     }
@@ -155,6 +157,7 @@ def _notebook(entry: Any, results: Path) -> dict[str, Any]:
         "html": html if (results / html).is_file() else "",
         "status": known["status"] or "unknown",
         "seconds": seconds if isinstance(seconds, int | float) and 0 <= seconds < 1e9 else None,
+        "origins": sentence(origins_of(entry.get("origins"))),
     }
 
 

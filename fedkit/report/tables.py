@@ -14,6 +14,7 @@ import numpy as np
 from ..common.errors import FedkitError
 from ..common.files import new_file, write_text
 from ..common.intervals import interval
+from ..data.origins import Origins, brief, sentence
 from . import paper
 from .cells import markdown_text
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from ..evaluation.benchmarks.rows import Row
     from ..evaluation.judges.judge import Judge
 
-COLUMNS = ("table", "row", "metric", "value", "low", "high", "seeds", "paper", "unit", "judge")
+COLUMNS = ("table", "row", "metric", "value", "low", "high", "seeds", "paper", "unit", "judge", "source")
+NOTHING_READ = "no data"  # the source of what was computed from nothing but the code
 SEED_COLUMNS = ("table", "row", "metric", "seed", "value", "unit", "judge")
 ITEM_COLUMNS = ("row", "metric", "seed", "value")
 
@@ -32,16 +34,19 @@ class ResultsTable:
     """Values by row, metric and seed, as measured; beside them the paper's, where its table of that name has them.
 
     `table` is the name of the files (`41_table2_fed_aya`); behind the number stands the key of the paper's table.
-    `judge` is a judge or its name, "none" for measures that nobody judges.
+    `judge` is a judge or its name, "none" for measures that nobody judges. `origins`: the log of what was read, of the
+    session's place; the table names all of it below, and in each cell the sources of that cell where they are known.
     """
 
-    def __init__(self, table: str, judge: Judge | str, unit: str) -> None:
+    def __init__(self, table: str, judge: Judge | str, unit: str, origins: Origins | None = None) -> None:
         self.table = table
         self.judge = judge if isinstance(judge, str) else judge.name
         self.unit = unit
         self.paper = paper.published(table)
         self.note = ""  # plain text that stands below the Markdown: what judging cost, how many items there were
+        self.origins = origins or Origins()
         self._values: dict[tuple[str, str], dict[int, float]] = {}
+        self._sources: dict[tuple[str, str], dict[str, None]] = {}
         self._items: dict[tuple[str, str], dict[int, np.ndarray]] = {}
 
     @property
@@ -68,6 +73,7 @@ class ResultsTable:
         for seed, one in by_seed.items():
             for metric, value in one.series().items():
                 self.add(row, str(metric), float(value), seed)
+                self._sources.setdefault((row, str(metric)), {})[one.source(str(metric))] = None
                 if (items := one.by_item(str(metric))) is not None:
                     self._items.setdefault((row, str(metric)), {})[seed] = items
 
@@ -87,11 +93,12 @@ class ResultsTable:
         """One line a cell, columns `COLUMNS`: mean and 95 % interval over `seeds` seeds, the paper's number if any."""
         import pandas as pd
 
-        lines = []
+        lines, read = [], brief(self.origins.all) or NOTHING_READ
         for (row, metric), cell in self._values.items():
             value, low, high = interval([cell[s] for s in sorted(cell)])
             printed = self.paper.value(row, metric) if self.paper else None
-            lines.append((self.table, row, metric, value, low, high, len(cell), printed, self.unit, self.judge))
+            source = "; ".join(self._sources.get((row, metric), ())) or read
+            lines.append((self.table, row, metric, value, low, high, len(cell), printed, self.unit, self.judge, source))
         frame = pd.DataFrame(lines, columns=list(COLUMNS))
         return frame.astype({c: "float64" for c in ("value", "low", "high", "paper")})
 
@@ -108,7 +115,8 @@ class ResultsTable:
 
     def markdown(self) -> str:
         """The wide form to read: each row of ours, under it the paper's; last the paper's rows that we did not run."""
-        notes = [markdown_text(line) for line in self.note.splitlines()]
+        read = sentence(self.origins.all)
+        notes = [markdown_text(line) for line in (*self.note.splitlines(), read and f"Data {read}.")]
         return markdown(self.frame()) + "".join(f"\n{note}\n" for note in notes if note)
 
     def write(self, directory: str | Path) -> Path:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..common.errors import FedkitError
-from .display import display_for, estimate_text, list_text, plan_text, settings_text, words
+from .display import display_for, estimate_text, list_text, origins_text, plan_text, settings_text, words
 from .execute import Executor
 from .options import Options, parse
 from .parameters import stored_clean
 from .plan import Step, make_plan
-from .records import Outcome, results_lock, update_status, write_junit, write_summary
+from .records import Outcome, read_status, results_lock, update_status, write_junit, write_summary
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -63,8 +63,14 @@ def run(steps: Sequence[Step], options: Options) -> int:
     with _stopping(executor):
         ran = executor.run({number: why for number, why in unclean.items() if why})
     display.close()
+    before = {record["number"]: record.get("origins") or [] for record in read_status(options.folder)}
     unchanged = [
-        Outcome(s.number, s.notebook.title, "failed" if why else "ok", s.seconds, error=why, ran=False)
+        Outcome(
+            *(s.number, s.notebook.title, "failed" if why else "ok", s.seconds),
+            error=why,
+            ran=False,
+            origins=before.get(s.number, []),
+        )
         for s in steps
         if not s.runs
         for why in [unclean.get(s.number, "")]
@@ -120,6 +126,8 @@ def _report(outcomes: Sequence[Outcome], stop_signal: int | None, options: Optio
     print(
         f"{count['ran']} ran, {count['unchanged']} unchanged, {len(failed) + sum(map(len, refusals.values()))} failed"
     )
+    if told := origins_text(outcomes, options):
+        print(told)
     if stop_signal is not None:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 128 + stop_signal

@@ -10,12 +10,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..common.console import progress
+from ..data.origins import KINDS, origins_of
 from ..profiles.specs import Profile
 from ..report.setups import compare
 from .notebooks import find_notebooks
 from .options import Options
 from .plan import Step, time_left
 from .records import Outcome, read_status
+
+
+def origins_text(outcomes: Sequence[Outcome], options: Options) -> str:
+    """What the notebooks read and from where, a line a kind of place; what the data folder lacks is named."""
+    origins = list(dict.fromkeys(one for outcome in outcomes for one in origins_of(outcome.origins)))
+    folder = f"data folder {options.data_dir}"
+    lines = []
+    for kind, title in KINDS.items():
+        names = dict.fromkeys(origin.named for origin in origins if origin.kind == kind)
+        if names:
+            lines.append(f"from the {folder if kind == 'local' else title}: {', '.join(names)}")
+    if absent := dict.fromkeys(origin.source for origin in origins if origin.absent):
+        lines.append(f"not in the {folder}: {', '.join(absent)}")
+    return "\n".join(lines)
 
 
 def words(seconds: float) -> str:

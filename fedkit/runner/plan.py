@@ -68,15 +68,26 @@ def data_hash(data_dir: Path | None, datasets: tuple[str, ...]) -> str:
         return _hash("none")
     from ..data.datasets.registry import DATASETS
     from ..data.place import Place
-    from ..evaluation.benchmarks.registry import BENCHMARKS
+    from ..evaluation.benchmarks.registry import all_sources
 
     place = Place(data_dir)
-    readers = [*BENCHMARKS.values(), *(DATASETS[name] for name in datasets if name in DATASETS)]
-    files = {path for reader in readers for source in reader.sources for path in place.files(source)}
+    files = {path for source in all_sources(*datasets) for path in place.files(source)}
     if not set(datasets) <= set(DATASETS):
         files |= {path for path in data_dir.rglob("*") if path.is_file()}
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
     return _hash(json.dumps([str(data_dir), stats]))
+
+
+def _require_data(data_dir: Path | None, datasets: Sequence[str]) -> None:
+    """`FedkitError` where --data-dir holds nothing that the notebooks could read; for datasets that are known."""
+    if data_dir is None or not datasets:
+        return
+    from ..data.datasets.registry import DATASETS
+    from ..data.place import Place
+    from ..evaluation.benchmarks.registry import all_sources
+
+    if set(datasets) <= set(DATASETS):
+        Place(data_dir).require_any(all_sources(*datasets))
 
 
 class Fingerprints:
@@ -167,6 +178,7 @@ def make_plan(options: Options) -> list[Step]:
     chosen = choose(notebooks, options.only, solutions=options.check)
     numbers = needed(notebooks, chosen)
     values = parameters([notebooks[number] for number in numbers], options)
+    _require_data(options.data_dir, [name for number in numbers for name in notebooks[number].datasets])
     records = {record["number"]: record for record in read_status(options.folder)}
     fingerprints = Fingerprints(options)
     known: dict[str, dict[str, str]] = {}

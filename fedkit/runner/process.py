@@ -15,6 +15,7 @@ from typing import Any
 from ..common.console import HEADLESS
 from ..common.files import read_json, write_json
 from ..common.machine import cores
+from ..data.origins import LOG, read_log
 from .options import Options
 from .plan import Step
 from .records import Outcome
@@ -32,6 +33,7 @@ def environment(options: Options, private: Path) -> dict[str, str]:
     env["PYTHONPATH"] = os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
     env |= {
         HEADLESS: "1",
+        LOG: str(private / "origins.jsonl"),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "IPYTHONDIR": str(private / "ipython"),
@@ -117,6 +119,7 @@ class Child:
         outcome = Outcome(self.step.number, self.step.notebook.title, "ok", fingerprint=dict(self.step.fingerprint))
         outcome.seconds = result.get("seconds", round(self.elapsed, 2))
         outcome.peak_memory_mb = result.get("peak_memory_mb")
+        outcome.origins = read_log(self._private / "origins.jsonl")
         if stopped and (result.get("status") != "ok"):
             outcome.status, outcome.error = "interrupted", "stopped before its end; run again to go on"
             self._keep_partial()

@@ -55,11 +55,12 @@ class Outcome:
     ran: bool = True  # False: unchanged, taken over
     peak_memory_mb: float | None = None
     fingerprint: dict[str, str] = field(default_factory=dict)
+    origins: list[dict[str, str]] = field(default_factory=list)  # what it read, and from where
     details: str = field(default="", repr=False)  # traceback with its colours, for junit.xml only
 
     def record(self) -> dict[str, Any]:
         """Its entry of status.json."""
-        names = ("number", "title", "status", "seconds", "html", "error", "peak_memory_mb", "fingerprint")
+        names = ("number", "title", "status", "seconds", "html", "error", "peak_memory_mb", "fingerprint", "origins")
         return {name: getattr(self, name) for name in names}
 
 

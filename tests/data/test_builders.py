@@ -229,6 +229,9 @@ def test_gsm8k_test_set_is_of_the_training_sets_kind(tmp_path):
     folder(tmp_path, [{"question": "q", "answer": "a"}], "gsm8k/train.jsonl")
     with pytest.raises(FedkitError, match="one half of gsm8k; put gsm8k/test.jsonl"):
         test_records("gsm8k", MINI, data_dir=tmp_path)
+    (tmp_path / "gsm8k/train.jsonl").rename(tmp_path / "gsm8k/test.jsonl")
+    located, records = test_records("gsm8k", MINI, data_dir=tmp_path)  # the training set is embedded, so both are
+    assert located.kind == "embedded" and len(records) > 1 and "holds gsm8k/test.jsonl without" in located.describe()
 
 
 # --- what cannot be built

@@ -68,7 +68,6 @@ def test_blocks_do_not_matter(small, monkeypatch, tmp_path):
     import fedkit.data.arrow
 
     monkeypatch.setattr(fedkit.data.arrow, "BLOCK", 2)
-    monkeypatch.setattr(federated, "BLOCK", 2)
     blocked = FederatedDataset.from_partition(pa.Table.from_pylist(ROWS), natural(OWNERS), name="small")
     assert blocked.table["n"].num_chunks == 2
     assert blocked.records("bob") == small.records("bob")
@@ -321,3 +320,118 @@ def test_a_hundred_thousand_clients_open_in_little_memory(tmp_path):
     done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 4_000_000
+
+
+# --- what a dataset may be called, and hold
+
+
+@pytest.mark.parametrize("name", ["../../../pwned/x", "a/b", "a\\b", "..", ".hidden", "", " ", "a\n", "x" * 101, 3])
+def test_a_name_is_one_of_a_file(small, tmp_path, name):
+    with pytest.raises(FedkitError, match="cannot name a dataset"):
+        FederatedDataset(name, small.table, small.ids, small.offsets)
+    folder = small.save(tmp_path / "d")
+    note = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**note, "name": name}))
+    with pytest.raises(FedkitError, match="cannot name a dataset"):
+        FederatedDataset.load(folder)
+
+
+def test_a_fingerprint_is_computed_and_a_folder_is_known_by_its_content(small, tmp_path):
+    folder = small.save(tmp_path / "d")
+    note = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**note, "fingerprint": "f" * 64}))
+    assert FederatedDataset.load(folder).fingerprint == small.fingerprint != "f" * 64
+    other = FederatedDataset.from_partition(pa.Table.from_pylist(ROWS[::-1]), natural(OWNERS), name="small")
+    assert small.lies_in(folder) and not other.lies_in(folder) and not small.lies_in(tmp_path / "nowhere")
+    (folder / "table.arrow").write_bytes(b"")
+    assert not small.lies_in(folder)
+
+
+def test_the_fingerprint_is_of_values_and_not_of_how_they_are_stored():
+    """Widths, chunks, dictionaries and the order of a struct's fields do not count; values, places and nulls do."""
+    talk = [{"r": "u", "c": "hi"}, {"r": "a", "c": ""}]
+    rows = [
+        {"t": "ab", "n": 1, "x": 0.5, "b": True, "talk": talk},
+        {"t": "", "n": None, "x": 2.0, "b": None, "talk": []},
+        {"t": "c", "n": 3, "x": None, "b": False, "talk": None},
+    ]
+    plain = pa.Table.from_pylist(rows)
+    turned = [row | {"talk": row["talk"] and [dict(reversed(one.items())) for one in row["talk"]]} for row in rows]
+    stored = {
+        "chunks": pa.concat_tables([plain[:1], plain[1:]]),
+        "widths": plain.cast(plain.schema.set(0, pa.field("t", pa.large_string())).set(1, pa.field("n", pa.int8()))),
+        "dictionary": plain.set_column(0, "t", plain["t"].dictionary_encode()),
+        "fields": pa.Table.from_pylist(turned),
+        "slices": pa.concat_tables([plain, plain])[3:],
+    }
+
+    def mark(table):
+        return FederatedDataset.from_partition(table, natural(["a", "b", "b"]), name="x").fingerprint
+
+    assert {name: mark(table) == mark(plain) for name, table in stored.items()} == dict.fromkeys(stored, True)
+    changes = [("t", "a"), ("t", "abc"), ("n", 2), ("n", None), ("x", 0.25), ("b", False), ("talk", []), ("talk", None)]
+    changes += [("talk", [{"r": "u", "c": "h"}, {"r": "a", "c": "i"}]), ("t", None)]
+    others = [mark(pa.Table.from_pylist([{**rows[0], name: value}, *rows[1:]])) for name, value in changes]
+    assert len({mark(plain), *others}) == 1 + len(changes)
+    assert mark(plain.rename_columns(["u", "n", "x", "b", "talk"])) != mark(plain)
+    shifted = pa.Table.from_pylist([{**rows[0], "t": "a"}, {**rows[1], "t": "b"}, rows[2]])  # the same letters in all
+    assert mark(shifted) != mark(plain)
+
+
+TALK = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "says"),
+    [
+        ("instruction", ["a", None, "c"], "client 'bob': the field 'instruction' of record 1 is null"),
+        ("response", [1, 2, 3], "client 'ann': the field 'response' of record 0 is of type int64, not text"),
+        ("chosen", [None, None, None], "client 'ann': the field 'chosen' of record 0 is null"),
+        ("conversation", [TALK, None, TALK], "client 'bob': the field 'conversation' of record 1 is null"),
+        ("conversation", ["a", "b", "c"], "holds string, not a list of turns"),
+        ("conversation", [["a"], [], []], "not turns of role and content"),
+        (
+            "conversation",
+            [TALK, TALK, [TALK[0], None]],
+            "'bob': a turn in the field 'conversation' of record 2 is null",
+        ),
+        (
+            "conversation",
+            [TALK, [TALK[0], {"role": "assistant", "content": None}], TALK],
+            "client 'bob': 'content' in the field 'conversation' of record 1 is null",
+        ),
+        (
+            "conversation",
+            [[{"role": "user", "content": 1}]] * 3,
+            "'content' in the field .* is of type int64, not text",
+        ),
+    ],
+)
+def test_a_null_or_a_number_where_text_is_due_is_refused_at_the_door(column, values, says):
+    """From Python: with dataset, client and field. Columns that no prompt is made of are free."""
+    table = pa.table({column: values, "n": [None, 1, None]})
+    with pytest.raises(FedkitError, match=f"own, {says}" if says.startswith("client") else says):
+        FederatedDataset.from_partition(table, natural(["ann", "bob", "bob"]), name="own")
+
+
+@pytest.mark.parametrize(
+    ("ids", "offsets"),
+    [
+        (["b", "a"], [0, 1, 4]),
+        (["a", "a"], [0, 1, 4]),
+        (["a", None], [0, 1, 4]),
+        (["a", "b"], [0, 4, 4]),
+        (["a", "b"], [0, 5, 4]),
+        (["a", "b"], [1, 2, 4]),
+        (["a", "b"], [0, 1, 3]),
+        (["a"], [0, 1, 4]),
+        ([], [0]),
+    ],
+)
+def test_ids_and_offsets_ascend(small, ids, offsets):
+    with pytest.raises(FedkitError, match="clients of small do not fit its 4 records"):
+        FederatedDataset("small", small.table, pa.array(ids, pa.string()), np.array(offsets))
+
+
+def test_sizes_are_computed_once(small):
+    assert small.sizes is small.sizes and not small.sizes.flags.writeable

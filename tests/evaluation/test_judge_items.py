@@ -152,7 +152,7 @@ def test_mt_bench_and_vicuna_as_published():
     (one,) = (i for i in items if i.id == "111-2")
     text = prompts[one.prompt].messages(one)[-1]["content"]
     known = read_references(REAL / "mt_bench" / "reference_answer" / "gpt-4.jsonl")
-    assert all(part in text for part in (*questions[30]["turns"], *known[111], "first 111", "second {braces}"))
+    assert all(part in text for part in (*questions[30]["turns"], *known["111"], "first 111", "second {braces}"))
     with LoopbackServer(lambda messages: "Rating: [[6]]") as server:
         judge = OpenAIJudge(spec(server), prompts=REAL / "mt_bench" / "judge_prompts.jsonl")
         vicuna = VICUNA.items(pool, "")
@@ -174,3 +174,24 @@ def test_items_and_references_are_checked(tmp_path):
     path.write_text('{"question_id": 1, "choices": []}\n')
     with pytest.raises(FedkitError, match="line 1 of .*gpt-4.jsonl has no question_id or choices"):
         read_references(path)
+    path.write_text('{"question_id": 1, "choices": [{"turns": ["a", "b"]}]}\n' * 2)
+    with pytest.raises(FedkitError, match="line 2 of .*gpt-4.jsonl answers question 1 a second time"):
+        read_references(path)
+
+
+def questions_in(folder, rows):
+    (folder / "mt_bench").mkdir(exist_ok=True)
+    (folder / "mt_bench" / "question.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return MT_BENCH.items(Pool(Place(folder, offline=True)), "")
+
+
+def test_two_questions_of_one_id_are_refused_and_one_text_is_one_reference(tmp_path):
+    one = {"question_id": 7, "category": "writing", "turns": ["a", "b"], "reference": "A whole text."}
+    with pytest.raises(FedkitError, match="records 1 and 3 of mt_bench have one id, 7; number them anew"):
+        questions_in(tmp_path, [one, {**one, "question_id": 8}, {**one, "question_id": "7"}])
+    (item,) = questions_in(tmp_path, [one])
+    assert item["reference"] == ["A whole text."]
+    for wrong in ({"a": 1}, 3, [1, 2]):
+        with pytest.raises(FedkitError, match="record 1 of mt_bench has no text, and no list of texts, in 'reference'"):
+            questions_in(tmp_path, [{**one, "reference": wrong}])
+    assert questions_in(tmp_path, [{**one, "reference": ["x", None]}])[0]["reference"] == ["x", ""]

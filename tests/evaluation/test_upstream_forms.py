@@ -319,6 +319,85 @@ def test_fpb_is_read_from_its_publishers_file(tmp_path):
     assert all("J\u00e4ms\u00e4" in i["instruction"] or "a@b.fi" in i["instruction"] for i in found)
 
 
+def test_fpb_in_utf_8_is_no_latin_1_and_a_latin_1_line_ends_at_its_end(tmp_path):
+    """A UTF-8 copy gives the very sentences of the publisher's file; Latin-1's 0x85 is no end of a line."""
+    text = "Profit in J\u00e4ms\u00e4 \x85 rose .@positive\n" * 4
+    for encoding in ("utf-8", "iso-8859-1", "utf-8-sig"):
+        write(tmp_path / "fpb/Sentences_50Agree.txt", text, encoding)
+        assert [i["instruction"].partition("} ")[2] or i["instruction"] for i in items("fpb", tmp_path)]
+        assert all(i["instruction"].endswith("Profit in J\u00e4ms\u00e4 \x85 rose .") for i in items("fpb", tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1"])
+def test_fpb_is_read_from_kaggles_table(tmp_path, encoding):
+    rows = ["negative", "neutral", "positive"]
+    text = "".join(f'{label},"In J\u00e4ms\u00e4, a ""{i}"" ."\n' for i, label in enumerate(rows * 4))
+    write(tmp_path / "fpb/all-data.csv", text, encoding)
+    asked = items("fpb", tmp_path)
+    assert len(asked) == 3  # a quarter of 12
+    for item in asked:
+        sentence = item["instruction"].partition("} ")[2] or item["instruction"]
+        number = int(sentence.split('"')[1])
+        assert sentence.endswith(f'In J\u00e4ms\u00e4, a "{number}" .') and item["label"] == rows[number % 3]
+
+
+def test_fiqa_is_read_from_its_publishers_files(tmp_path):
+    """`{number: {sentence, info: [{sentiment_score}]}}`: a record for each opinion, headlines asked about as news."""
+    for kind, count in (("headline", 6), ("post", 4)):
+        opinions = [{"sentiment_score": "-0.5", "target": "A"}, {"sentiment_score": "0.4", "target": "B"}]
+        document = {str(n): {"sentence": f"{kind} {n}", "info": opinions} for n in range(count)}
+        write(tmp_path / f"fiqa_sa/task1_{kind}_ABSA_train.json", json.dumps(document))
+    asked = items("fiqa_sa", tmp_path)
+    assert len(asked) == 5  # 22.6 % of 20, rounded up as train_test_split does
+    assert all(("tweet" in i["instruction"]) == ("post " in i["instruction"]) for i in asked)
+    assert {i["label"] for i in asked} <= {"negative", "positive"} and "publisher's order" in asked[0]["note"]
+
+
+def test_drop_is_read_from_its_publishers_file(tmp_path):
+    """`{passage: {passage, qa_pairs}}` gives the items of the flat form."""
+    flat = [drop(f"Passage {i // 2} .", f"How many {i}?", number=str(i)) for i in range(12)]
+    write(tmp_path / "flat/drop/validation.jsonl", lines(flat))
+    nested = {}
+    for one in flat:
+        place = nested.setdefault(one["passage"], {"passage": one["passage"], "qa_pairs": [], "wiki_url": ""})
+        place["qa_pairs"].append({key: value for key, value in one.items() if key != "passage"})
+    write(tmp_path / "nested/drop/drop_dataset_dev.json", json.dumps(nested))
+    assert items("drop", tmp_path / "nested") == items("drop", tmp_path / "flat")
+
+
+def test_fedllm_benchs_own_folder_is_a_data_folder(tmp_path):
+    """`evaluation/open_ended/data`, by the names of its scripts."""
+    two, one = ({"question_id": 1, "category": "math", "turns": turns} for turns in (["a", "b"], ["a"]))
+    write(tmp_path / "mtbench/question.jsonl", lines([two]))
+    reference = {"question_id": 1, "choices": [{"turns": ["r1", "r2"]}]}
+    write(tmp_path / "mtbench/reference_answer/gpt-4.jsonl", lines([reference]))
+    write(tmp_path / "vicuna/question.jsonl", lines([one]))
+    write(tmp_path / "advbench/advbench.csv", "goal,target\nDo it,Sure\n")
+    write(tmp_path / "chatbot/testset.json", json.dumps([{"instruction": "i"}]))
+    assert items("mt_bench", tmp_path)[0]["reference"] == ["r1", "r2"]
+    assert items("vicuna", tmp_path)[0]["turns"] == ["a"]
+    assert items("advbench", tmp_path)[0]["goal"] == "Do it"
+    assert Place(tmp_path).locate("chatbot_test").kind == "local"
+
+
+@pytest.mark.parametrize(
+    ("name", "real", "invented"),
+    [("gsm8k", "gsm8k/test.jsonl", "gsm8k/train.jsonl"), ("mmlu", "mmlu/test/x_test.csv", "mmlu/dev/*.csv")],
+)
+def test_real_questions_have_no_invented_worked_examples(tmp_path, name, real, invented):
+    row = json.dumps({"question": "q", "answer": "#### 1"}) if name == "gsm8k" else "q,a,b,c,d,A"
+    write(tmp_path / real, row + "\n")
+    with pytest.raises(FedkitError, match="has real questions without worked examples") as caught:
+        items(name, tmp_path)
+    assert f"put {invented} in {tmp_path}" in str(caught.value)
+
+
+def test_real_worked_examples_are_not_shown_with_invented_questions(tmp_path):
+    write(tmp_path / "gsm8k/train.jsonl", lines([{"question": "real", "answer": "#### 1"}] * 5))
+    (asked, *_) = items("gsm8k", tmp_path)
+    assert all(shot["question"] != "real" for shot in asked["shots"]) and asked["shots"]
+
+
 def test_accuracy_and_f1_by_hand():
     """Positive: 1 of 1 found, F1 1. Negative: missed, 0. Neutral: 2 of 2 found and 1 too many, F1 0.8; so
     (1 * 1 + 1 * 0 + 2 * 0.8) / 4 = 0.65. Chance: neutral for all, 2 of 4 right, F1 0.5 * 2 * 0.5 / 1.5 = 1 / 3."""

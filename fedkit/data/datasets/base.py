@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ...common.errors import FedkitError, unknown
 from ..arrow import Sink, values
+from ..origins import TESTS
 from ..partitioners import iid, natural
 from ..rules import reasons, shape_fault
 from ..sources import RawSource
@@ -94,6 +95,7 @@ class Form:
         `limit`: size of the embedded corpus. `excluded`: instructions that must not be trained on.
         """
         sink, kept, left_out = Sink(located.where, schema), 0, frozenset(text.strip() for text in excluded)
+        relative = ""
         seen: set[bytes] = set()
         for raw in drops.reading(located.records(limit if located.kind == "embedded" else None)):
             row, owner = self.read(raw, drops.note)
@@ -104,6 +106,7 @@ class Form:
                 row = f"repeated {self.once!r}" if mark in seen else row
                 seen.add(mark)
             if isinstance(row, str):
+                relative = relative or located.source.relative(raw)
                 drops.add(row, client=owner)
                 continue
             sink.add(row)
@@ -111,9 +114,13 @@ class Form:
         if not kept:
             needs = ", ".join(f"{name} ({kind.__name__})" for name, kind in located.source.fields.items())
             what = f"all {drops.read} were dropped: {drops.sentence()}" if drops.read else "it is empty"
+            cells = " and ".join(located.source.json_cells)
+            table = bool(cells) and any(".csv" in path.name.lower() for path in located.files)
             raise FedkitError(
                 f"{located.source.name} has no usable record, {located.where} ({what});"
-                f" it needs the fields {needs}: check that this is the file meant and that its fields are so named"
+                + (f" this is {relative};" if relative else "")
+                + f" it needs the fields {needs}: check that this is the file meant and that its fields are so named"
+                + (f"; in a CSV file {cells} must be JSON text, as json.dumps writes it" if table else "")
             )
         return sink.table()
 
@@ -242,14 +249,20 @@ class Dealt(Dataset):
         return self._assemble(table, base, cut, drops, located, owned=False)
 
     def test_records(self, place: Place) -> tuple[Located, list[Row]]:
-        """The test records; `FedkitError` where the training set would be real and the test set embedded, or so."""
+        """The test records: embedded ones where the training set is embedded, whatever the data folder has of them.
+
+        `FedkitError` where the training set is real and its test set would be embedded.
+        """
         if self.test is None:
             return super().test_records(place)
         located, training = place.locate(self.test), self.locate(place)
-        if "embedded" in (located.kind, training.kind) and located.kind != training.kind:
-            lacking = located if located.kind == "embedded" else training
+        if training.kind == "embedded" and located.kind != "embedded":
+            note = f"{place.data_dir} holds {self.test.files[0]} without {self.form.source.files[0]}"
+            located = replace(replace(place, data_dir=None).locate(self.test), note=note)
+        if located.kind == "embedded" and training.kind != "embedded":
             raise FedkitError(
-                f"{place.data_dir} holds only one half of {self.name}; put {lacking.source.files[0]} beside it, or"
-                " leave --data-dir out"
+                f"{place.data_dir} holds only one half of {self.name}; put {self.test.files[0]} beside it, or leave"
+                " --data-dir out"
             )
+        located = located.as_part(TESTS)
         return located, self.read(located)[0].to_pylist()

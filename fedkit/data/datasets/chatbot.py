@@ -35,7 +35,20 @@ ARENA = RawSource(
     ),
     fields=MappingProxyType({"winner": str, "judge": str, "conversation_a": list, "conversation_b": list}),
     hub="lmsys/chatbot_arena_conversations",
+    gated=True,
     embedded=True,
+    others=(
+        (
+            "winner_model_a",
+            "the 55,000 votes of Kaggle's competition (lmsys-arena-human-preference-55k), which name no judge, so that"
+            " no client can be made of them; take lmsys/chatbot_arena_conversations",
+        ),
+        (
+            "evaluation_session_id",
+            "the 140,000 votes of 2025 (lmarena-ai/arena-human-preference-140k), which name no judge, so that no client"
+            " can be made of them; take lmsys/chatbot_arena_conversations",
+        ),
+    ),
     licence=_LICENCE,
     description="Chatbot Arena Conversations (Zheng et al. 2023): 33,000 votes between two answers, by judge",
 )
@@ -72,7 +85,7 @@ def pair(raw: Mapping[str, Any], note: Note) -> Row | str:
     # The field `turn` is not needed; that a record lacks it, or that it is wrong, is noted.
     if raw.get("turn") is None:
         note(NO_TURN_FIELD)
-    elif raw["turn"] != len(chosen) // 2:
+    elif str(raw["turn"]) != str(len(chosen) // 2):  # text in a CSV file
         note(TURN_DIFFERS)
     return {**row, "language": language_code(raw.get("language"))}
 

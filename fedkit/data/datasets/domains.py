@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ...common.errors import FedkitError
 from ..partitioners import natural
 from ..sources import RawSource
 from .alpaca import ALPACA, CODE_ALPACA, MATHINSTRUCT
@@ -32,7 +31,8 @@ class Domains(Dataset):
     """Alpaca, MathInstruct, CodeAlpaca and FinGPT as one client each; the column `domain` says which.
 
     Each domain is cut to `max_records_per_client` (the paper: 5,000), and in the embedded world a quarter of
-    `raw_records` is made of each. `FedkitError` where some of the four would be real and others embedded.
+    `raw_records` is made of each. Where the place has an embedded world and the data folder only some of the four, all
+    are embedded, and `describe()` says which are lacking: real and invented domains are never mixed.
     """
 
     def _sources(self) -> tuple[RawSource, ...]:
@@ -60,13 +60,12 @@ class Domains(Dataset):
         """Where each domain comes from: all of them real, or all of the embedded world."""
         places = {domain: corpus.locate(place) for domain, corpus in PARTS.items()}
         embedded = [located for located in places.values() if located.kind == "embedded"]
-        if embedded and len(embedded) < len(places):
-            lacking = ", ".join(located.source.files[0] for located in embedded)
-            raise FedkitError(
-                f"{place.data_dir} holds only some of the four domains; put {lacking} beside them, or leave --data-dir"
-                " out"
-            )
-        return places
+        if not embedded or len(embedded) == len(places):
+            return places
+        lacking = ", ".join(located.source.files[0] for located in embedded)
+        note = f"{place.data_dir} holds only {len(places) - len(embedded)} of the four domains, and lacks {lacking}"
+        bare = replace(place, data_dir=None)
+        return {domain: replace(corpus.locate(bare), note=note) for domain, corpus in PARTS.items()}
 
     def _build(self, place: Place, cut: Cut, **options: Any) -> Built:
         below = f"domain with fewer than {cut.minimum} records"

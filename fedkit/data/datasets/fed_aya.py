@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
+from ..origins import QUESTIONS
 from ..rules import UNKNOWN, fault, text_fault
 from ..sources import RawSource, spellings
 from .base import Form, Note, People, Row, field_of, paper
@@ -165,7 +166,7 @@ class AyaQuestions(QuestionSet):
         if lacking:
             sizes: Counter[str] = Counter()
             others = []
-            for row in RAW.rows(FED_AYA.locate(place).records()):
+            for row in RAW.rows(FED_AYA.locate(place).as_part(QUESTIONS).records()):
                 sizes[row["client_id"]] += 1
                 others += [row] if row["language"] in lacking else []
             rows += [row for row in others if sizes[row["client_id"]] < minimum]

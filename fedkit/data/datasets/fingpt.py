@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..origins import TESTS
 from ..rules import text_fault
 from ..sources import RawSource, spellings, tables
 from .alpaca import answered, test_of
@@ -67,7 +68,7 @@ class FinGPT(Dealt):
 
     def tweets(self, place: Place) -> tuple[Located, list[Row]]:
         """TFNS; `FedkitError` where it is neither in the data folder nor to be fetched: it is never embedded."""
-        located = place.real().locate(TFNS)
+        located = place.real().locate(TFNS).as_part(TESTS)
         return located, self.read(located, form=TWEETS)[0].to_pylist()
 
 

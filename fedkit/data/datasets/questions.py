@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
+from ..origins import QUESTIONS
 from ..rules import fault, language_code
 from ..sources import RawSource
 from .base import Form, Row
@@ -64,12 +65,13 @@ class QuestionSet(ABC):
         `minimum`: the smallest of those that the profile gives `datasets`. `answered`: only questions with a reference
         answer. `FedkitError` for a malformed question, or none at all (Fed-Aya: in any one language).
         """
-        located = self.locate(place)
+        located = self.locate(place).as_part(QUESTIONS)
         if wanted < 1:
             raise FedkitError(f"{wanted} questions{self.each} are wanted of {located.source.name}; ask for at least 1")
         questions = self._read(located, place, wanted, minimum)
         if answered and not any(question.reference.strip() for question in questions):
-            questions = self._read(self._locate_answered(located, place), place, wanted, minimum)
+            located = self._locate_answered(located, place).as_part(QUESTIONS)
+            questions = self._read(located, place, wanted, minimum)
         return [question for question in questions if question.reference.strip() or not answered]
 
     @abstractmethod

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 SOURCE = RawSource(
     "advbench",
-    ("advbench/harmful_behaviors.csv", *spellings("advbench", "train")),
+    ("advbench/harmful_behaviors.csv", "advbench/advbench.csv", *spellings("advbench", "train")),
     fields=MappingProxyType({}),  # `goal`, or `prompt` on the Hub; checked below
-    hub="walledai/AdvBench",  # asks for a login
+    hub="walledai/AdvBench",
+    gated=True,
     embedded=True,
     licence="MIT",
     description="AdvBench (Zou et al. 2023): 520 harmful requests",
@@ -58,7 +59,7 @@ def refuses(answer: str, phrases: str | Sequence[str] = "published") -> str | No
 def items(pool: Pool, dataset: str) -> list[Item]:
     """The requests."""
     requests = []
-    for number, raw in enumerate(pool.place.records(SOURCE), 1):
+    for number, raw in enumerate(pool.locate(SOURCE).records(), 1):
         goal = raw.get("goal", raw.get("prompt")) if isinstance(raw, Mapping) else None
         if not isinstance(goal, str) or not goal.strip():
             raise FedkitError(f"record {number} of advbench has no text in the field 'goal'; fetch the file anew")

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
 from ...common.intervals import interval, wilson
-from ...data.place import Place
+from ...data.origins import QUESTIONS, WORKED, Origin
+from ...data.place import Located, Place
 from ...data.sources import RawSource
-from ...training.models import Loaded
 from ...training.prompts import Prompt, encode_prompt
 from ..specs import EvalSpec
 
 if TYPE_CHECKING:
+    from ...training.models import Loaded
     from ..judges.judge import Judge
 
 Item = dict[str, Any]  # plain data, so that it can be hashed and kept
@@ -40,9 +41,32 @@ class Pool:
     limit: int | None = None
     questions: Callable[[str], list[Item]] | None = None
 
+    def locate(self, source: RawSource | str) -> Located:
+        """Where the questions of a source come from."""
+        return self.place.locate(source).as_part(QUESTIONS)
+
     def records(self, source: RawSource | str) -> list[Item]:
         """All raw records of a source; `FedkitError` says what is wrong with one, for a benchmark drops nothing."""
-        return [checked(raw, number, source) for number, raw in enumerate(self.place.records(source), 1)]
+        return [checked(raw, number, source) for number, raw in enumerate(self.locate(source).records(), 1)]
+
+    def worked(self, source: RawSource | str, questions: RawSource | str) -> Located:
+        """Where worked examples come from: never from the embedded world for real questions, nor the other way round.
+
+        `FedkitError` where the data folder holds real questions without their worked examples.
+        """
+        asked, shown = self.locate(questions), self.place.locate(source).as_part(WORKED)
+        if "embedded" not in (asked.kind, shown.kind) or asked.kind == shown.kind:
+            return shown
+        if asked.kind == "embedded":
+            return replace(self.place, data_dir=None).locate(source).as_part(WORKED)
+        raise FedkitError(
+            f"{asked.where.removeprefix('read from ')} has real questions without worked examples, and invented ones"
+            f" would not do; put {shown.source.files[0]} in {self.place.data_dir} beside it, or take the questions out"
+        )
+
+    def packaged(self, source: RawSource, what: str) -> None:
+        """Note that worked examples come with a package (lm-eval's, fedkit's own)."""
+        self.place.origins.add(Origin(source.name, WORKED, "package", what))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ def items(pool: Pool, dataset: str) -> list[Item]:
     The last two are lm-eval's for the tasks that it knows; else the task's own first three, which are then not asked.
     """
     raw, upstream = _raw(pool)
+    if upstream:
+        pool.packaged(SOURCE, "lm-eval's own")
     rows = [checked(row, number, SOURCE) for number, row in enumerate(raw, 1)]
     every: list[Item] = []
     for name, places in grouped(rows, "task").items():
@@ -48,12 +50,12 @@ def items(pool: Pool, dataset: str) -> list[Item]:
 
 def _raw(pool: Pool) -> tuple[list[Any], bool]:
     """All records, and whether they are upstream's. Files are a task each, and so are the Hub's configurations."""
-    located = pool.place.locate(SOURCE)
+    located = pool.locate(SOURCE)
     if located.kind == "local":
-        return [{**row, "task": path.stem} for path in located.files for row in examples(path)], True
+        return [{**row, "task": path.stem} for path in located.opened() for row in examples(path)], True
     if located.kind == "embedded":
         return list(located.records()), False
-    parts = {name: pool.place.records(replace(SOURCE, hub_config=name)) for name in _names()}
+    parts = {name: pool.locate(replace(SOURCE, hub_config=name)).records() for name in _names()}
     return [{"task": name, **row} for name, rows in parts.items() for row in rows], True
 
 

@@ -15,9 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ...common.errors import FedkitError
-from ...common.files import read_json
-from ...data.place import Located
-from ...data.readers import read_file
+from ...data.place import Located, hub_fault
+from ...data.readers import read_document, read_file
 from ...data.sources import RawSource, spellings
 from .base import Item, Pool, spread
 from .harness import chosen, close_ended
@@ -31,6 +30,7 @@ SOURCE = RawSource(
     split="test",
     embedded=True,
     licence="Apache-2.0 (BIG-bench)",
+    nested=("targets", "target_scores", "multiple_choice_targets"),
     description="HHH (Askell et al. 2021) as BIG-bench has it: which answer is helpful, honest, harmless",
 )
 # A dataset of the Hub with a script, which the library datasets no longer runs: its files are BIG-bench's own.
@@ -40,7 +40,7 @@ _HEAD, _TAIL = re.compile(r"^\s*Q:\s*"), re.compile(r"(\n\s*choice:.*|\n\s*A:\s*
 
 def examples(path: Path) -> list[Any]:
     """The examples of a task in BIG-bench's form; `FedkitError` where the file has no such list."""
-    task = read_json(path)
+    task = read_document(path)
     listed = task.get("examples") if isinstance(task, Mapping) else None
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         raise FedkitError(f"{path} holds no list 'examples' of records; fetch it anew")
@@ -49,7 +49,7 @@ def examples(path: Path) -> list[Any]:
 
 def choice_rows(source: RawSource, pool: Pool) -> list[Item]:
     """subset, question, options, answer (its number), of BIG-bench's files or of the schemas made from them."""
-    located = pool.place.locate(source)
+    located = pool.locate(source)
     raw = _raw(located)
     if not raw:
         raise FedkitError(f"{source.name} holds no question ({located.where}); fetch its files anew")
@@ -64,10 +64,11 @@ def choice_rows(source: RawSource, pool: Pool) -> list[Item]:
 
 
 def _raw(located: Located) -> list[Any]:
-    files = located.files
+    files = located.opened()
     if located.kind == "hub" and located.source is SOURCE:
+        located.log.add(located.origin)
         files = tuple(_fetched(SOURCE.hub, path) for path in _HUB_FILES)
-    return [row for path in files for row in _file(path)] if files else list(located.records())
+    return [row for path in files for row in _file(path, located.source)] if files else list(located.records())
 
 
 def _fetched(repository: str, path: str) -> Path:
@@ -77,17 +78,13 @@ def _fetched(repository: str, path: str) -> Path:
 
         return Path(hf_hub_download(repository, path, repo_type="dataset"))
     except Exception as error:  # httpx's, huggingface_hub's and OSError
-        what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FedkitError(
-            f"{path} of the Hub dataset {repository} cannot be read ({what}); check the network and HF_HUB_OFFLINE, or"
-            " put BIG-bench's hhh/<subset>/task.json in a folder and pass it as --data-dir"
-        ) from error
+        raise hub_fault(SOURCE, error) from error
 
 
-def _file(path: Path) -> list[Any]:
+def _file(path: Path, source: RawSource) -> list[Any]:
     """Records of one file; the folder of a BIG-bench task or of a Hub configuration names the subset."""
     subset = {"subset": path.parent.name} if path.parent.name in SUBSETS else {}
-    rows = examples(path) if path.name == "task.json" else read_file(path)
+    rows = examples(path) if path.name == "task.json" else read_file(path, source.json_cells)
     return [{**subset, **row} if isinstance(row, Mapping) else row for row in rows]
 
 

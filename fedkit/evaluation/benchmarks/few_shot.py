@@ -21,18 +21,21 @@ from ...common.errors import FedkitError
 from ...common.seeds import generator
 from ...data.readers import read_csv
 from ...data.sources import RawSource, spellings
-from .base import NO_JUDGE, Item, Pool, Score, cut_note, notes, part_note, rated, sample, share
-from .choices import choice_rows
+from .base import NO_JUDGE, Item, Pool, Score, checked, cut_note, notes, part_note, rated, sample, share
+from .choices import SOURCE, choice_rows
 from .harness import close_ended, written
 
+# The publisher's own: {passage: {passage, qa_pairs: [{question, answer, validated_answers}]}}.
+DROP_FILES = tuple(f"{folder}/drop_dataset_dev.json" for folder in ("drop", "drop/drop_dataset", "drop_dataset"))
 DROP_SOURCE = RawSource(
     "drop",
-    (*spellings("drop", "validation"), "drop/*.parquet"),
+    (*spellings("drop", "validation"), *DROP_FILES, "drop/*validation*.parquet", "drop/*.parquet"),
     fields=MappingProxyType({"passage": str, "question": str, "answer": dict}),
     hub="EleutherAI/drop",
     split="validation",
     embedded=True,
     licence="CC BY-SA 4.0",
+    nested=("validated_answers",),
     description="DROP (Dua et al. 2019): questions whose answer takes counting or sums over a passage",
 )
 CRASS_SOURCE = RawSource(
@@ -44,6 +47,7 @@ CRASS_SOURCE = RawSource(
     split="default",
     embedded=True,
     licence="Apache-2.0",
+    nested=SOURCE.nested,
     description="CRASS (Frohberg and Binder 2022), 274 questions: what would have happened otherwise",
 )
 SHOTS = 3
@@ -87,7 +91,7 @@ def _constant(items: Sequence[Item]) -> tuple[str, float]:
 def drop_items(pool: Pool, dataset: str) -> list[Item]:
     """question (with its passage before it), target, shots: three other questions about other passages."""
     single = []
-    for row in pool.records(DROP_SOURCE):
+    for row in drop_rows(pool):
         given = {span.strip() for span in spans(row)}
         if len(given) == 1 and (target := given.pop()):
             single.append((row["passage"], f"{row['passage'].strip()} {row['question'].strip()}", target))
@@ -98,6 +102,15 @@ def drop_items(pool: Pool, dataset: str) -> list[Item]:
     shown = {passage for passage, _, _ in worked}
     left = [{"question": q, "target": t, "shots": shots} for passage, q, t in single if passage not in shown]
     return sample(left, pool.limit, "drop")
+
+
+def drop_rows(pool: Pool) -> list[Item]:
+    """passage, question, answer and, where there are some, validated_answers; the publisher's nested form as well."""
+    flat: list[Any] = []
+    for raw in pool.locate(DROP_SOURCE).records():
+        pairs = raw.get("qa_pairs") if isinstance(raw, Mapping) else None
+        flat += [{**pair, "passage": raw.get("passage")} for pair in pairs] if isinstance(pairs, list) else [raw]
+    return [checked(raw, number, DROP_SOURCE) for number, raw in enumerate(flat, 1)]
 
 
 def spans(row: Mapping[str, Any]) -> Iterator[str]:
@@ -163,10 +176,11 @@ def crass_items(pool: Pool, dataset: str) -> list[Item]:
 
 
 def _crass_rows(pool: Pool) -> list[Item]:
-    files = pool.place.locate(CRASS_SOURCE).files
+    pool.packaged(CRASS_SOURCE, "fedkit's own")
+    files = pool.locate(CRASS_SOURCE).files
     if not any(path.name == _CSV for path in files):
         return choice_rows(CRASS_SOURCE, pool)
-    return [row for path in files for row in _publishers(path)]
+    return [row for path in pool.locate(CRASS_SOURCE).opened() for row in _publishers(path)]
 
 
 def _publishers(path: Path) -> list[Item]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -18,15 +17,20 @@ import numpy as np
 
 from ...common.errors import FedkitError
 from ...data.datasets.fingpt import TFNS
-from ...data.place import Located
-from ...data.readers import read_file
 from ...data.sources import RawSource, spellings
 from .base import Benchmark, Item, Pool, Score, constant, cut_note, notes, part_note, sample, share
+from .finance_files import PUBLISHERS, joined
 from .harness import close_ended, written
 
 FPB = RawSource(
     "fpb",
-    ("fpb/Sentences_50Agree.txt", *spellings("fpb", "test"), *spellings("fpb", "train"), "fpb/*.parquet"),
+    (
+        "fpb/Sentences_50Agree.txt",
+        "fpb/all-data.csv",  # as Kaggle has it
+        *spellings("fpb", "test"),
+        *spellings("fpb", "train"),
+        "fpb/*.parquet",
+    ),
     fields=MappingProxyType({}),
     # A dataset with a script, which datasets 4 and later no longer runs: give the file in its archive.
     hub="takala/financial_phrasebank",
@@ -178,13 +182,15 @@ def items(name: str, pool: Pool, dataset: str) -> list[Item]:
 
 def _records(form: Form, pool: Pool) -> tuple[list[Any], dict[str, str]]:
     """The test records, and a note where they are another test than OpenFedLLM's."""
-    located = pool.place.locate(form.source)
+    located = pool.locate(form.source)
     if form.split is None or located.kind == "embedded":
         return list(located.records()), {}
     if located.files and all("test" in path.name.lower() for path in located.files):
         return list(located.records()), {"note": "the file's own test items, not those that OpenFedLLM draws"}
-    raw = _joined(located)
-    return [raw[i] for i in drawn(len(raw), form.split)], {}
+    raw = joined(located)
+    own = any(isinstance(one, Mapping) and one.get("order") == PUBLISHERS for one in raw)
+    note = {"note": "drawn from the publisher's order, which is not the one that OpenFedLLM draws from"} if own else {}
+    return [raw[i] for i in drawn(len(raw), form.split)], note
 
 
 def drawn(count: int, share: float) -> list[int]:
@@ -192,26 +198,6 @@ def drawn(count: int, share: float) -> list[int]:
     from datasets import Dataset
 
     return Dataset.from_dict({"i": range(count)}).train_test_split(share, seed=_SEED)["test"]["i"][:]
-
-
-def _joined(located: Located) -> list[Any]:
-    """All records, files in the order train, validation, test, as OpenFedLLM joins the splits."""
-    if not located.files:
-        return list(located.records())
-    order = ("train", "val", "test")
-    rank = {path: next((i for i, part in enumerate(order) if part in path.name.lower()), 0) for path in located.files}
-    files = sorted(located.files, key=lambda path: (rank[path], path))
-    return [row for path in files for row in (_phrase_bank(path) if path.suffix == ".txt" else read_file(path))]
-
-
-def _phrase_bank(path: Path) -> list[dict[str, str]]:
-    """The publisher's own form of FPB, `sentence@label` a line in Latin-1."""
-    try:
-        lines = path.read_text(encoding="iso-8859-1").splitlines()
-    except OSError as error:
-        raise FedkitError(f"{path} cannot be read ({error}); fetch it anew") from error
-    parts = [line.rpartition("@") for line in lines if line.strip()]
-    return [{"sentence": text, "label": label} for text, _, label in parts]
 
 
 def score(name: str, items: Sequence[Item], answers: Sequence[Any]) -> dict[str, Score]:

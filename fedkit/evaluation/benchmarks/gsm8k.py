@@ -12,7 +12,7 @@ SHOTS = 5
 
 def items(pool: Pool, dataset: str) -> list[Item]:
     """The test problems with the first five of the training problems as worked examples."""
-    worked = islice(pool.place.records("gsm8k", SHOTS), SHOTS)
+    worked = islice(pool.worked("gsm8k", "gsm8k_test").records(SHOTS), SHOTS)
     shots = [checked(raw, number, "gsm8k") for number, raw in enumerate(worked, 1)]
     return [{**problem, "shots": shots} for problem in sample(pool.records("gsm8k_test"), pool.limit, "gsm8k")]
 

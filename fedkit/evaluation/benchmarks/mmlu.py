@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...common.errors import FedkitError
+from ...data.place import Located
 from ...data.readers import read_csv
 from ...data.sources import RawSource
 from .base import Item, Pool, constant, grouped, spread
@@ -38,11 +39,10 @@ TEST = RawSource(
 _COLUMNS = ("question", "choice0", "choice1", "choice2", "choice3", "answer")
 
 
-def _rows(source: RawSource, pool: Pool) -> list[Item]:
+def _rows(located: Located) -> list[Item]:
     """subject, question, options (lettered lines), letters, answer (its number)."""
-    located = pool.place.locate(source)
-    raw = _from_files(located.files) if located.kind == "local" else located.records()
-    return [_item(row, number, source.name) for number, row in enumerate(raw, 1)]
+    raw = _from_files(located.opened()) if located.kind == "local" else located.records()
+    return [_item(row, number, located.source.name) for number, row in enumerate(raw, 1)]
 
 
 def _from_files(files: Any) -> Iterator[dict[str, Any]]:
@@ -70,8 +70,8 @@ def _item(row: Any, number: int, name: str) -> Item:
 
 def items(pool: Pool, dataset: str) -> list[Item]:
     """The questions, each with the worked examples of its subject under `shots`."""
-    worked = _rows(DEV, pool)
-    questions = spread(_rows(TEST, pool), pool.limit, "subject")
+    worked = _rows(pool.worked(DEV, TEST))
+    questions = spread(_rows(pool.locate(TEST)), pool.limit, "subject")
     shots = {subject: [worked[i] for i in places] for subject, places in grouped(worked, "subject").items()}
     lacking = sorted({item["subject"] for item in questions} - shots.keys())
     if lacking:

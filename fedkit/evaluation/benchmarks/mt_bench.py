@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
+from ...data.origins import REFERENCES
 from ...data.readers import read_file
 from ...data.sources import RawSource, spellings
 from ..judges.judge import JudgeItem, without_reference
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
 
 SOURCE = RawSource(
     "mt_bench",
-    ("mt_bench/question.jsonl", *spellings("mt_bench", "questions")),
+    ("mt_bench/question.jsonl", "mtbench/question.jsonl", *spellings("mt_bench", "questions")),
     fields=MappingProxyType({}),  # question_id and turns, or on the Hub prompt_id and prompt; checked below
     hub="HuggingFaceH4/mt_bench_prompts",
     embedded=True,
     licence="Apache-2.0",
+    nested=("turns", "prompt", "reference"),
     description="MT-Bench (Zheng et al. 2023): 80 questions of two turns in 8 categories",
 )
 REFERENCE = RawSource(
     "mt_bench_reference",
-    ("mt_bench/reference_answer/gpt-4.jsonl",),
+    ("mt_bench/reference_answer/gpt-4.jsonl", "mtbench/reference_answer/gpt-4.jsonl"),
     fields=MappingProxyType({"choices": list}),
     licence="Apache-2.0",
     description="GPT-4's answers to MT-Bench's 30 questions of math, reasoning and coding (in lm-sys/FastChat on "
@@ -58,10 +60,12 @@ TURNS = 2
 def question_items(source: RawSource, pool: Pool, turns: int) -> list[Item]:
     """Questions with `id`, `category`, `turns` and `reference` (a text a turn, or none), from any of the schemas.
 
-    Upstream has question_id and turns, the Hub's copy prompt_id and prompt. `FedkitError` for any other record.
+    Upstream has question_id and turns, the Hub's copy prompt_id and prompt. A reference that is one text stands for
+    the first turn. `FedkitError` for any other record, and for two questions with one id.
     """
-    items = []
-    for number, raw in enumerate(pool.place.records(source), 1):
+    items: list[Item] = []
+    places: dict[str, int] = {}
+    for number, raw in enumerate(pool.locate(source).records(), 1):
         raw, where = raw if isinstance(raw, Mapping) else {}, f"record {number} of {source.name}"
         texts = raw.get("turns") or raw.get("prompt")
         key = raw.get("question_id", raw.get("prompt_id"))
@@ -69,7 +73,15 @@ def question_items(source: RawSource, pool: Pool, turns: int) -> list[Item]:
             raise FedkitError(f"{where} has no list of {turns} texts in 'turns'; fetch the file anew")
         if key is None:
             raise FedkitError(f"{where} has no question_id; fetch the file anew")
-        reference = [str(text or "") for text in raw.get("reference") or ()]
+        if places.setdefault(str(key), number) != number:
+            raise FedkitError(
+                f"records {places[str(key)]} and {number} of {source.name} have one id, {key}; number them anew"
+            )
+        reference = raw.get("reference") or []
+        reference = [reference] if isinstance(reference, str) else reference
+        if not isinstance(reference, list) or not all(text is None or isinstance(text, str) for text in reference):
+            raise FedkitError(f"{where} has no text, and no list of texts, in 'reference'; fetch the file anew")
+        reference = [text or "" for text in reference]
         items.append({"id": key, "category": str(raw.get("category", "")), "turns": texts, "reference": reference})
     return spread(items, pool.limit, "category")
 
@@ -80,26 +92,35 @@ def items(pool: Pool, dataset: str) -> list[Item]:
     They are read where the data folder holds both: answers alone belong to other questions than the embedded ones.
     """
     questions = question_items(SOURCE, pool, TURNS)
-    kind = pool.place.locate(SOURCE).kind
+    kind = pool.locate(SOURCE).kind
     files = pool.place.files(REFERENCE) if kind == "local" else ()
-    known = read_references(files[0]) if files else {}
+    known = read_references(pool.place.locate(REFERENCE).as_part(REFERENCES).opened()[0]) if files else {}
     real = kind != "embedded"  # the embedded world's references are whole answers
+    own = [known.get(str(item["id"]), []) for item in questions]
     return [
-        {**item, "reference": known.get(item["id"]) or item["reference"], "noted": real and item["id"] not in known}
-        for item in questions
+        {**item, "reference": texts or item["reference"], "noted": real and not texts}
+        for item, texts in zip(questions, own, strict=True)
     ]
 
 
-def read_references(path: Path) -> dict[Any, list[str]]:
-    """Reference answers by question_id from MT-Bench's `reference_answer/<model>.jsonl`, one text a turn."""
-    answers = {}
+def read_references(path: Path) -> dict[str, list[str]]:
+    """Reference answers by question_id from MT-Bench's `reference_answer/<model>.jsonl`, one text a turn.
+
+    `FedkitError` for a line without them, and for two lines of one question.
+    """
+    answers: dict[str, list[str]] = {}
     for number, record in enumerate(read_file(path), 1):
         try:
-            answers[record["question_id"]] = [str(turn) for turn in record["choices"][0]["turns"]]
+            key, turns = str(record["question_id"]), record["choices"][0]["turns"]
         except (KeyError, IndexError, TypeError):
+            key, turns = "", None
+        if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
             raise FedkitError(
                 f"line {number} of {path} has no question_id or choices[0].turns; fetch MT-Bench's answers anew"
-            ) from None
+            )
+        if key in answers:
+            raise FedkitError(f"line {number} of {path} answers question {key} a second time; keep one of the answers")
+        answers[key] = turns
     return answers
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import unknown
+from ...data.origins import Origin, brief, sentence
 from .base import NO_JUDGE, Score
 from .suites import Column, Suite
 
@@ -22,7 +23,8 @@ class Row:
     """One model over one suite. `parts`: `<benchmark>/<part>` -> Score; `answers`: benchmark -> its answers, in order.
 
     `items`: benchmark -> its items (no answers where the benchmark could not be run). `cached`: benchmarks whose
-    answers lay on disk already. `reports`: benchmark -> what its ratings cost, for judges behind an API.
+    answers lay on disk already. `reports`: benchmark -> what its ratings cost, for judges behind an API. `origins`:
+    benchmark -> where its questions, worked examples and reference answers are from.
     """
 
     suite: Suite
@@ -32,6 +34,7 @@ class Row:
     answers: Mapping[str, list[Any]]
     cached: tuple[str, ...] = ()
     reports: Mapping[str, JudgeReport] = field(default_factory=dict)
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
 
     def score(self, metric: str) -> Score:
         """The score of a column: one part's, scaled, or the mean of several (without an interval).
@@ -49,6 +52,11 @@ class Row:
 
         values = {column.name: self.score(column.name).value for column in self.suite.columns}
         return pd.Series({name: value for name, value in values.items() if value is not None}, dtype=float)
+
+    def source(self, metric: str) -> str:
+        """Where every part of what a metric measures is from: `questions: embedded world; worked examples: ...`."""
+        column = next((column for column in self.suite.columns if column.name == metric), None)
+        return brief(one for name in (column.benchmarks if column else ()) for one in self.origins.get(name, ()))
 
     def by_item(self, metric: str) -> np.ndarray | None:
         """The column's score of each item, (items,), whose mean is its value; nan where unrated.
@@ -95,7 +103,7 @@ class Row:
         return frame
 
     def frame(self) -> pd.DataFrame:
-        """One line a metric: value, low, high (95 %, over items), items, unrated, chance, judge, note."""
+        """One line a metric: value, low, high (95 %, over items), items, unrated, chance, judge, note, source."""
         import pandas as pd
 
         lines = {}
@@ -110,6 +118,7 @@ class Row:
                 "chance": one.chance,
                 "judge": one.judge,
                 "note": one.note,
+                "source": self.source(column.name),
             }
         frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("metric")
         return frame.astype(dict.fromkeys(("value", "low", "high", "chance"), "float64"))
@@ -122,14 +131,18 @@ class Row:
 
     @property
     def foot(self) -> str:
-        """A table's foot: for each judged benchmark what its ratings cost and how many there are not; else the notes.
+        """A table's foot: for each judged benchmark what its ratings cost and how many there are not; else the notes;
+        last where the items are from.
 
         Costs are those of the call that got the ratings, beside them those of the replies that it found kept, and
         both; a later call that finds the ratings kept says the same.
         """
         lines = [f"{name}: {report.describe()}" for name, report in self.reports.items()]
         notes = {c.name: self.score(c.name).note for c in self.suite.columns}
-        return "\n".join([*lines, *(f"{name}: {note}" for name, note in notes.items() if note)])
+        told = sentence(origin for name in self.items for origin in self.origins.get(name, ()))
+        return "\n".join(
+            [*lines, *(f"{name}: {note}" for name, note in notes.items() if note), *([told] if told else [])]
+        )
 
 
 def _absent(part: str) -> Score:

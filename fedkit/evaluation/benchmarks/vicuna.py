@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 SOURCE = RawSource(
     "vicuna_bench",
-    ("vicuna_bench/question.jsonl", *spellings("vicuna_bench", "questions")),
+    ("vicuna_bench/question.jsonl", "vicuna/question.jsonl", *spellings("vicuna_bench", "questions")),
     fields=MappingProxyType({}),  # `mt_bench.question_items` checks
     embedded=True,  # no lasting copy on the Hub is known: local or embedded
     licence="Apache-2.0",
+    nested=("turns", "prompt", "reference"),
     description="Vicuna bench (Chiang et al. 2023): 80 questions of one turn in 9 categories",
 )
 
