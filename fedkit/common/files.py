@@ -69,20 +69,20 @@ def write_sealed(path: str | Path, data: Any, *, mode: int = SHAREABLE) -> Path:
     return write_text(path, _sealed(body.encode()).decode(), mode=mode)
 
 
-def read_sealed(path: str | Path) -> Any:
+def read_sealed(path: str | Path, remedy: str = "delete it") -> Any:
     """The data of a file of `write_sealed`; None where there is no such file.
 
-    `FedkitError` for one that is not as it was written: cut, edited or of another form.
+    `FedkitError` for one that is not as it was written: cut, edited or of another form. It ends with the remedy.
     """
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FedkitError(f"{path} cannot be read ({error.strerror}); mend its rights or delete it") from None
+        raise FedkitError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
     body = content[len(_SEAL % (b"0" * 64)) : -len(_END)]
     if content != _sealed(body):
-        raise FedkitError(f"{path} is not as it was written (its checksum does not fit); delete it")
+        raise FedkitError(f"{path} is not as it was written (its checksum does not fit); {remedy}")
     return json.loads(body)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..common.files import read_json as read
-from ..common.files import write_json
+from ..common.console import say
+from ..common.errors import FedkitError
+from ..common.files import read_sealed, write_sealed
 
 Item = TypeVar("Item")
 
@@ -23,23 +24,28 @@ def hash_of(basis: Any) -> str:
     return hashlib.sha256(json.dumps(basis, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:16]
 
 
+def read(path: Path) -> Any:
+    """What is kept at a place; None where nothing is, or, with a word to whoever waits, where it is damaged."""
+    try:
+        return read_sealed(path, "it is made anew")
+    except FedkitError as error:
+        say(str(error))
+        return None
+
+
 def write(path: Path, data: Any) -> Any:
     """Keep plain data and give it as it will be read."""
-    write_json(path, data, indent=None)
-    return read(path)
+    return read_sealed(write_sealed(path, data))
 
 
 def answers(
     path: Path, items: Sequence[Item], answer: Callable[[Sequence[Item]], Sequence[Any]], chunk: int = CHUNK
 ) -> list[Any]:
-    """One answer an item, read from `path`, or made `chunk` items at a time and kept there.
+    """One answer an item, made `chunk` items at a time and kept at `path`, where `read` finds them.
 
     `path` must name all that the answers depend on. Each chunk is written when it is done, so a run that is killed
     and begun again asks for none of them twice.
     """
-    known = read(path)
-    if known is not None:
-        return known
     folder = path.with_name(f"{path.stem}-by{chunk}")
     every: list[Any] = []
     for first in range(0, len(items), chunk):

@@ -116,7 +116,8 @@ def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, J
     template = template or (loaded.template if isinstance(loaded, Handle) else TrainSpec.template)
     subject = Subject(loaded, template, exam.evaluation, exam.seed, exam.progress)
     paths = kept_at(exam, loaded, template)
-    cached = tuple(name for name, path in paths.items() if kept.read(path) is not None)
+    known = {name: kept.read(path) for name, path in paths.items()}
+    cached = tuple(name for name, own in known.items() if own is not None)
     for name, judge in judges.items():
         if name not in cached:
             judge.check()
@@ -132,7 +133,10 @@ def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, J
             parts |= dict.fromkeys(_parts_of(exam.suite, name), Score(None, 0, len(items), note=why))
             continue
         chunk = max(kept.CHUNK, exam.evaluation.batch_size)
-        answers[name] = kept.answers(path, items, lambda some, one=benchmark: one.answer(subject, some), chunk)
+        if name in cached:
+            answers[name] = known[name]
+        else:
+            answers[name] = kept.answers(path, items, lambda some, one=benchmark: one.answer(subject, some), chunk)
         scores, report = _scores(benchmark, items, answers[name], judges.get(name), path)
         parts |= {f"{name}/{part}": score for part, score in scores.items()}
         if report is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from dataclasses import asdict, replace
@@ -200,11 +201,37 @@ def test_another_judge_rates_the_same_answers(kit):
     assert row.cached == ("mt_bench", "vicuna") and set(row.series()) == {5.0} and row.judges == "always five"
 
 
-def test_a_torn_file_of_kept_answers_is_made_anew(kit):
+def _line_less(data):
+    return {**data, "data": data["data"][:-1]} if isinstance(data["data"], list) else _rated(data, 99.0)
+
+
+def _rated(data, value):
+    scores = {name: {**score, "value": value} for name, score in data["data"]["scores"].items()}
+    return {**data, "data": {**data["data"], "scores": scores}}
+
+
+def test_damaged_answers_and_scores_are_made_anew_and_that_is_said(kit, capsys):
+    """Cut, without a checksum, an answer fewer or a score of 99, and other JSON."""
+    damages = (
+        lambda text: text[: len(text) // 2],
+        lambda text: json.dumps(json.loads(text)["data"]),
+        lambda text: json.dumps(_line_less(json.loads(text))),
+        lambda text: "[1, 2]",
+        lambda text: "",
+    )
     row = kit.evaluate("fed_chatbot_it", OPEN, limit=2)
-    for path in (kit.folder / "evaluations").glob("*.json"):
-        path.write_text('{"half')
-    assert kit.evaluate("fed_chatbot_it", OPEN, limit=2).frame().equals(row.frame())
+    paths = sorted((kit.folder / "evaluations").glob("*.json"))
+    whole = {path: path.read_text() for path in paths}
+    for damage in damages:
+        for path in paths:
+            path.write_text(damage(whole[path]))
+        again = kit.evaluate("fed_chatbot_it", OPEN, limit=2)
+        assert again.frame().equals(row.frame()) and again.cached == ()
+        told = capsys.readouterr().err
+        for path in paths:
+            assert f"{path} is not as it was written (its checksum does not fit); it is made anew" in told
+        assert {path: path.read_text() for path in paths} == whole
+    assert kit.evaluate("fed_chatbot_it", OPEN, limit=2).cached == ("mt_bench", "vicuna")
 
 
 def test_columns_are_means_of_parts_and_percents(kit):

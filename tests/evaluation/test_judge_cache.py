@@ -80,14 +80,36 @@ def test_equal_items_are_asked_once_and_others_apart():
         assert warmer.rate_all([item(1)]) == [2.0] and sum(server.requests.values()) == 3
 
 
-def test_a_cache_of_other_lines(tmp_path):
-    """Foreign, malformed and repeated lines do no harm; the first reply of a key counts."""
-    path = tmp_path / "cache.jsonl"
-    path.write_bytes(
-        b'{"key": "a", "reply": "[[1]]"}\n\n[]\n{"key": 1, "reply": "x"}\nnull\n{"key": "a", "reply": "[[2]]"}\n\xff'
-    )
+def written(path, **replies):
+    """The lines of a cache that holds replies by key."""
     cache = JudgeCache(path)
-    assert len(cache) == 1 and cache.torn == 4 and cache.get("a")["reply"] == "[[1]]"
+    for key, reply in replies.items():
+        cache.put(key, {"reply": reply})
+    cache.close()
+    return path.read_bytes().splitlines()
+
+
+def test_a_cache_of_other_lines(tmp_path):
+    """Foreign, malformed, changed and repeated lines do no harm; the first reply of a key counts."""
+    path = tmp_path / "cache.jsonl"
+    (first, other) = written(path, a="[[1]]", b="[[2]]")
+    (second,) = written(tmp_path / "second.jsonl", a="[[2]]")
+    changed = other.replace(b"[[2]]", b"[[9]]")
+    lines = (
+        first,
+        b"",
+        b"[]",
+        b'{"key": 1, "reply": "x"}',
+        b"null",
+        second,
+        changed,
+        b"9" * 5000,
+        b"[" * 9000,
+        b"\xff",
+    )
+    path.write_bytes(b"\n".join(lines))
+    cache = JudgeCache(path)
+    assert len(cache) == 1 and cache.torn == 7 and cache.get("a")["reply"] == "[[1]]"
     cache.put("b", {"reply": "[[3]]"})
     cache.put("a", {"reply": "[[9]]"})
     cache.close()
@@ -95,6 +117,40 @@ def test_a_cache_of_other_lines(tmp_path):
     assert again.get("a")["reply"] == "[[1]]" and again.get("b")["reply"] == "[[3]]"
     with pytest.raises(FedkitError, match="cache .* cannot be used"):
         JudgeCache(tmp_path)
+
+
+FULL = """
+import resource, signal, sys
+from fedkit.common.errors import FedkitError
+from fedkit.evaluation.judges.cache import JudgeCache
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+cache, other = JudgeCache(sys.argv[1]), JudgeCache(sys.argv[1])
+cache.put("a", {"reply": "[[1]]"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))  # room for half a line, as on a full disk
+for _ in range(2):
+    try:
+        cache.put("b", {"reply": "[[2]]"})
+    except FedkitError as error:
+        print(error)
+print(cache.get("b"), len(cache))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+other.put("c", {"reply": "[[3]]"})  # of another process, which knows nothing of it
+cache.put("b", {"reply": "[[2]]"})
+print(cache.get("b")["reply"], len(cache))
+"""
+
+
+def test_a_full_disk_costs_the_reply_that_it_cut_and_no_other(tmp_path):
+    """What was cut does not count as kept, and nothing is joined to it."""
+    path = tmp_path / "cache.jsonl"
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
+    *refused, after, end = done.stdout.splitlines()
+    assert len(refused) == 2 and all("free space and run again" in line for line in refused)
+    assert (after, end) == ("None 1", "[[2]] 2")
+    again = JudgeCache(path)
+    assert {key: again.get(key)["reply"] for key in "abc"} == {"a": "[[1]]", "b": "[[2]]", "c": "[[3]]"}
+    assert again.torn == 1 and path.stat().st_mode & 0o777 == 0o600
 
 
 def test_replies_move_from_memory_to_a_file(tmp_path):

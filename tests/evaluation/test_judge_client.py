@@ -18,9 +18,9 @@ import pytest
 from judge_tools import KEY, MODEL, grade, item, number_of, rating_of, set_environment, spec
 
 from fedkit.common.errors import FedkitError
+from fedkit.common.http import retry_after
 from fedkit.common.seeds import generator
 from fedkit.evaluation.judges import Judge, JudgeReport, JudgeSpec, OpenAIJudge
-from fedkit.evaluation.judges.chat import retry_after
 from tools.loopback_judge import FAULTS, LoopbackServer
 
 TRANSPORT = ("too many", "server error", "overloaded", "hang", "close", "half a document", "another document")
@@ -103,7 +103,7 @@ def test_retry_after_is_kept(monkeypatch):
         heard.append(time.monotonic())
         return "pause" if len(heard) == 1 else None
 
-    def pause(handler, own):
+    def pause(handler, *_):
         handler.give(429, {"error": {"message": "slow"}}, **{"Retry-After": "0.3"})
 
     monkeypatch.setattr("tools.loopback_judge.FAULTS", {**FAULTS, "pause": pause})
@@ -152,7 +152,9 @@ def test_what_never_answers_is_named_and_the_rest_kept(tmp_path):
 
     with LoopbackServer(grade, fault) as server:
         judge = OpenAIJudge(spec(server, attempts=3), cache=tmp_path / "cache.jsonl")
-        with pytest.raises(FedkitError, match="no reply in 3 attempts to 1 items .last: status 500.*9 of 10 replies"):
+        with pytest.raises(
+            FedkitError, match="no reply in 3 attempts to 1 items .3., last: status 500.*9 of 10 replies"
+        ):
             judge.rate_all([item(number) for number in range(10)])
         assert sorted(server.requests.values()) == [1] * 9 + [3]
         server.fault = lambda messages, attempt: None
@@ -163,7 +165,7 @@ def test_what_never_answers_is_named_and_the_rest_kept(tmp_path):
 def test_nobody_there():
     with LoopbackServer(grade) as server:
         gone = spec(server, attempts=2)
-    with pytest.raises(FedkitError, match="no reply in 2 attempts to [0-9]+ items .last: connection"):
+    with pytest.raises(FedkitError, match="no reply in 2 attempts to [0-9]+ items .[0-9].*, last: connection"):
         OpenAIJudge(gone).rate_all([item(number) for number in range(40)])
 
 
@@ -230,7 +232,7 @@ def test_a_block_is_counted_apart_from_what_was_before():
     assert later.kept_completion_tokens == 1 and judge.report.kept_completion_tokens == 0
     assert later.unparsed == {"no rating": 2} and judge.report.unparsed == {"no rating": 3}
     assert JudgeReport.from_data(json.loads(json.dumps(later.data()))) == later
-    assert "2 without a rating (66.7 %: 2 no rating); 2 requests" in later.describe()
+    assert "2 without a rating (66.7 %: 2 no rating (items 2, 4)); 2 requests" in later.describe()
 
 
 def test_a_server_that_drips_is_given_up_in_time():

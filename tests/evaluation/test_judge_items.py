@@ -17,6 +17,7 @@ from fedkit.evaluation.judges import (
     Judge,
     JudgeItem,
     OpenAIJudge,
+    Rating,
     ReferenceJudge,
     load_prompts,
     parse_rating,
@@ -39,6 +40,17 @@ def environment(monkeypatch):
         ("Rating: [[5]]", 5.0, "rated"),
         ("[[ 7.5 ]]", 7.5, "rated"),
         ("Rating: [6]", 6.0, "rated"),
+        ("It is fine.\n**Final grade:** [ 6.5 ]/10.", 6.5, "rated"),
+        ("[6]", 6.0, "rated"),
+        ("As said in source [1], Rome is right. Grade: 8/10", None, "no rating"),
+        ("Grade: [3] would be harsh.\nGrade: eight", None, "no rating"),
+        ("Grade: 8/10\n\nSources:\n[1]", None, "no rating"),
+        ("I follow source [1]", None, "no rating"),
+        ("<think>Grade: [[4]]? Rather [[3]].</think>\nWell said. Grade: [[8]]", 8.0, "rated"),
+        ("The user wants [[4]].</think>Grade: [[8]]", 8.0, "rated"),  # the tag's beginning stood in the prompt
+        ("<THINKING>\n[[4]]\n</thinking><think>[2]</think> [[8]]", 8.0, "rated"),
+        ("<think> I must end with Grade: [[4]]", None, "no rating"),
+        ("[[7]] <think>or [[4]]", 7.0, "rated"),
         ("see [1] and [2]. Rating: [[9]]", 9.0, "rated"),  # the double form goes first
         ("[[4]] ... so [[4.0]]", 4.0, "rated"),
         ("[[10]]", 10.0, "rated"),
@@ -47,7 +59,7 @@ def environment(monkeypatch):
         ("[[-3]]", None, "out of range"),
         ("[[11]] or [5]", None, "out of range"),
         ("[[3]] [[8]]", None, "two ratings"),
-        ("[3] [8]", None, "two ratings"),
+        ("[3] [8]", None, "no rating"),
         ("Rating: 5", None, "no rating"),
         ("[[five]] [[rating]] [[nan]]", None, "no rating"),
         ("", None, "no rating"),
@@ -56,6 +68,13 @@ def environment(monkeypatch):
 def test_ratings(reply, value, why):
     rating = parse_rating(reply)
     assert (rating.value, rating.why) == (value, why)
+
+
+@pytest.mark.parametrize(("finish", "why"), [("length", "cut off"), ("MAX_TOKENS", "cut off"), ("content_filter",) * 2])
+def test_a_reply_that_did_not_end_by_itself_has_no_rating(finish, why):
+    for reply in ("<think> I must end with Grade: [[4]]", "<think>so</think> Grade: [[8]] and", "Grade: [[8]]", ""):
+        assert parse_rating(reply, finish) == Rating(None, why.replace("_", " "))
+    assert parse_rating("Grade: [[8]]", "None").value == parse_rating("Grade: [[8]]").value == 8.0
 
 
 def test_any_judge_over_items():

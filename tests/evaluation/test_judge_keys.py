@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
@@ -9,8 +10,8 @@ from judge_tools import KEY, MODEL, grade, item, set_environment, spec
 from runner_tools import call, write_notebook
 
 from fedkit.common.errors import FedkitError
+from fedkit.common.http import is_loopback
 from fedkit.evaluation.judges import JudgeChoice, JudgeSpec, OpenAIJudge
-from fedkit.evaluation.judges.spec import is_loopback
 from tools.loopback_judge import LoopbackServer
 
 
@@ -25,9 +26,6 @@ def test_the_key_comes_from_the_environment(monkeypatch):
         OpenAIJudge(JudgeSpec("gpt-4")).rate("q", "a", "r")
     with LoopbackServer(grade) as server:  # a server of one's own may need none
         assert OpenAIJudge(spec(server, key_variable="FEDKIT_NO_SUCH_KEY")).rate("question 4?", "a", "r") == 5.0
-    with pytest.raises(FedkitError, match="no web address"):
-        JudgeSpec("m", base_url="localhost:8000")
-    assert JudgeSpec("m", base_url="http://user:pass@host:8000/v1?token=x").place == "http://host:8000/v1"
 
 
 def test_openais_key_goes_to_openai_alone(monkeypatch):
@@ -79,11 +77,98 @@ def test_the_key_is_in_no_notebook(tmp_path):
     assert not [path for path in files if KEY.encode() in path.read_bytes()] and KEY not in done.stdout + done.stderr
 
 
-def test_a_password_in_an_address_is_not_shown():
-    one = JudgeSpec("m", base_url="http://user:pass@host:8000/v1?sesame=x")
-    assert "pass" not in repr(one) + repr(OpenAIJudge(one)) and "sesame" not in repr(one)
-    with pytest.raises(FedkitError, match="holds a user, a password or a query, which would be written"):
-        JudgeChoice("m", "http://user:pass@host:8000/v1")
+@pytest.mark.parametrize("make", [lambda url: JudgeSpec("m", url), lambda url: JudgeChoice("m", url)])
+def test_an_address_is_a_place_and_nothing_else(make):
+    """Refused in a sentence, in which nothing of a secret stands; by the command line too, before anything runs."""
+    for form in ("user:{}@host/v1", "{}@host/v1", "host/v1?key={}", "host/v1#key={}", "host/v1;key={}", "host/v1?{}#"):
+        with pytest.raises(FedkitError, match="holds a user, a password, a query or a fragment .* written") as caught:
+            make("http://" + form.format("sesame"))
+        assert "sesame" not in str(caught.value)
+    wrong = (
+        "http://[::1",
+        "http://[::g]/v1",
+        "http://host:abc/v1",
+        "http://host:99999/v1",
+        "http://host:0/v1",
+        "host/v1",
+    )
+    wrong += (
+        "http://ho st/v1",
+        "http://host/v 1",
+        "http://host/v1\n",
+        "ftp://host/v1",
+        "http:///v1",
+        "http://ho<st/v1",
+    )
+    for url in (*wrong, "localhost:8000", "http://-host/v1", "http://" + 70 * "é" + "/v1", " http://host/v1"):
+        with pytest.raises(FedkitError, match="is no web address: .*give e.g. https://api.openai.com/v1"):
+            make(url)
+    for url in ("http://[::1]:8000/v1", "https://münchen.example/v1/", "http://judge_1:65535", "HTTPS://Host/v1"):
+        make(url)
+    assert JudgeSpec("m", "http://[::1]:8000/v1").origin == "http://loopback/v1"
+    assert JudgeSpec("m", "http://[::1]:8000/v1/").place == "http://[::1]:8000/v1"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:abc/v1", "http://host/v1#key=sesame"])
+def test_the_command_line_refuses_an_address_in_a_sentence(tmp_path, url):
+    write_notebook(tmp_path / "notebooks", "40", "1", own="judge_model = None\njudge_url = None")
+    done = call(tmp_path, "--only", "40", "--plan", "--judge-model", "m", "--judge-url", url)
+    assert done.returncode == 2 and "the address of the judge" in done.stderr and "sesame" not in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_key_that_no_header_can_hold(monkeypatch):
+    for key in ("sk with blanks", "sk-é-0123456789", "sk-line\nX-Other: 1"):
+        monkeypatch.setenv("FEDKIT_TEST_KEY", key)
+        with pytest.raises(
+            FedkitError, match="the key in FEDKIT_TEST_KEY holds blanks, line ends or letters beyond"
+        ) as e:
+            OpenAIJudge(JudgeSpec("m", "https://host/v1", key_variable="FEDKIT_TEST_KEY")).check()
+        assert key not in str(e.value)
+
+
+def test_a_server_that_is_not_openais_hears_the_key_alone(monkeypatch):
+    """Of organisation, project and headers of the environment nothing; not even a key in their place."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-0123456789")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-0123456789")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: a\nAuthorization: Bearer another")
+    with LoopbackServer(grade, keep_headers=True) as server:
+        assert OpenAIJudge(spec(server)).rate_all([item(1)]) == [2.0]
+    assert server.headers_seen == [f"Bearer {KEY}"]
+    http = {"accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host"}
+    assert server.names_seen == http | {"user-agent"}
+
+
+def test_a_key_in_a_reply_is_kept_nowhere(tmp_path):
+    """Neither in the text nor in the reason for its end, whatever the case of its letters; the file is its owner's."""
+    path = tmp_path / "replies.jsonl"
+    path.touch(0o644)
+    with LoopbackServer(grade, lambda *_: "key echoed") as server:
+        judge = OpenAIJudge(spec(server), cache=path)
+        (judgement,) = judge.judge_all([item(1)])
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert judgement.rating == 2.0 and "(Bearer [key])" in judgement.reply and line["finish"] == "stop: BEARER [key]"
+    assert KEY.lower() not in path.read_text().lower() and path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("fault", ["moved elsewhere", "found elsewhere"])
+def test_a_redirect_to_another_host_is_not_followed(fault):
+    with LoopbackServer(grade) as there, LoopbackServer(grade, lambda *_: fault) as server:
+        server.elsewhere = f"{there.base_url}/chat/completions?key={KEY}"
+        with pytest.raises(FedkitError, match=r"answers with status 30[27] and points to (\S+), where") as caught:
+            OpenAIJudge(spec(server, concurrency=1)).rate_all([item(1), item(2)])
+        assert f"{there.base_url}/chat/completions," in str(caught.value) and KEY not in str(caught.value)
+        assert not there.requests and server.requests.total() == 1
+
+
+def test_a_redirect_within_a_server_is_the_same_request():
+    with LoopbackServer(grade, lambda *_: "moved", keep_headers=True) as server:
+        assert OpenAIJudge(spec(server)).rate_all([item(1)]) == [2.0]
+        assert server.headers_seen == [f"Bearer {KEY}"] * 2 and server.requests.total() == 2
+    with LoopbackServer(grade, lambda *_: "moved in a circle") as server:
+        with pytest.raises(FedkitError, match="it redirects in a circle"):
+            OpenAIJudge(spec(server)).rate_all([item(1)])
+        assert server.requests.total() == 4
 
 
 def test_no_proxy_stands_before_this_machine(monkeypatch):

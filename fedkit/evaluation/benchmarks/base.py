@@ -217,12 +217,14 @@ def constant(truths: Sequence[Hashable]) -> float:
 
 
 def rated(values: Iterable[float | None], judge: str, note: str = "") -> Score:
-    """The mean of ratings, with Student's interval over the items; None are unrated."""
+    """The mean of ratings, with Student's interval over the items; None are unrated, and the note says how many."""
     every = tuple(values)
     known = [value for value in every if value is not None]
     if not known:
         return Score(None, 0, len(every), judge=judge, note=note, values=every)
     value, low, high = interval(known)
+    if len(known) < len(every):
+        note = notes(note, f"a mean over the {len(known)} of {len(every)} items that have a rating")
     return Score(value, len(known), len(every) - len(known), low, high, judge, note, values=every)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import FedkitError
+from ...common.files import PRIVATE
 
 
 def cache_key(origin: str, model: str, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any]) -> str:
@@ -19,11 +22,17 @@ def cache_key(origin: str, model: str, messages: Sequence[Mapping[str, str]], op
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _check(record: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of a record, whatever the order of its fields."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:16]
+
+
 class JudgeCache:
     """Replies by key. `path` None keeps them in memory alone.
 
-    A reply is appended by one write, so a process that is killed loses at most what it was writing: a line that was
-    cut is passed over (`torn` counts them) and asked again. Several processes may append to one file.
+    A reply is appended by one write and with a checksum, so a process that is killed loses at most what it was writing:
+    a line that was cut or changed is passed over (`torn` counts them) and asked again. Several processes may append to
+    one file, which nobody else may read: it holds people's questions and the words of a server.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -38,27 +47,25 @@ class JudgeCache:
     def _read(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE)
+            with contextlib.suppress(PermissionError):  # of another user, who let us write
+                os.fchmod(self._file, PRIVATE)
             with open(path, "rb") as file:
-                line = b"\n"
                 for line in file:
                     self._take(line)
-            if not line.endswith(b"\n"):  # what follows must not be joined to what was cut
-                os.write(self._file, b"\n")
         except OSError as error:
             raise FedkitError(f"the judge's cache {path} cannot be used ({error.strerror}); choose another") from None
 
     def _take(self, line: bytes) -> None:
         try:
             record = json.loads(line)
-            key, reply = record["key"], record["reply"]
-        except (ValueError, KeyError, TypeError):
-            self.torn += bool(line.strip())
-            return
-        if isinstance(key, str) and isinstance(reply, str):
+            key, whole = record["key"], record.pop("check") == _check(record)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            key, whole = "", False
+        if whole:
             self._kept.setdefault(key, record)  # the first reply counts: a second never changes a score
         else:
-            self.torn += 1
+            self.torn += bool(line.strip())
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -79,15 +86,22 @@ class JudgeCache:
             if key in self._kept:
                 return
             if self._file is not None:
-                line = json.dumps(kept).encode() + b"\n"
                 try:
-                    if os.write(self._file, line) != len(line):
-                        raise OSError(28, "no space left on the disk")
+                    self._append(self._file, json.dumps({**kept, "check": _check(kept)}).encode() + b"\n")
                 except OSError as error:
                     raise FedkitError(
                         f"the judge's cache {self.path} cannot be written ({error.strerror}); free space and run again"
                     ) from None
             self._kept[key] = kept
+
+    @staticmethod
+    def _append(file: int, line: bytes) -> None:
+        """Write a line whole, and never behind what a full disk or a kill has cut, be it another process's."""
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        if os.write(file, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Close the file; the replies stay readable."""

@@ -1,56 +1,20 @@
-"""One request to an OpenAI-compatible server, and what its failures mean: try again, or stop and say why."""
+"""The connection to an OpenAI-compatible server: one request, and what to do without an option that it refuses."""
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from types import MappingProxyType
+import threading
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...common.errors import FedkitError
-from .spec import OPENAI, OPENAI_KEY, JudgeSpec
+from ...common.http import OPENAI, NotTaken, TooLarge, blot, check_key, said, strict_client
+from .answer import TOO_LARGE, Answer, Failure, Refusal, Reply, read
+from .spec import OPENAI_KEY, JudgeSpec
 
 _NO_KEY = "no-key"  # local servers ask for none, but the client library must send something
-_SHORTEST_KEY = 8  # a shorter one is no secret, and to blot it out would blot out words
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A judge's text and the tokens that it cost; None where the server does not count."""
-
-    text: str
-    finish: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a request gave no reply. `wait`: the pause that the server asks for; `final`: no use to try again."""
-
-    why: str
-    wait: float | None = None
-    final: bool = False
-
-
-# What to do about a status that another attempt would not mend.
-_REMEDIES: Mapping[int, str] = MappingProxyType(
-    {
-        400: "look at the model's name and at JudgeSpec.options, which the server may not know",
-        401: "the key is missing or wrong: {variable}",
-        403: "the key has no right to this model: use another key or model",
-        404: "there is no such model or address: look at model and base_url (it often ends in /v1)",
-        422: "look at JudgeSpec.options, which the server may not know",
-    }
-)
-_AGAIN = frozenset((408, 409, 425, 429))  # and every status from 500
-_SPENT = "insufficient_quota"  # OpenAI's code for an account without money: a 429 that waiting does not mend
+_RENAMED = {"max_tokens": "max_completion_tokens"}  # OpenAI's newer models know the second alone
 
 
 class Chat:
@@ -63,20 +27,18 @@ class Chat:
         key = os.environ.get(name, "").strip() if name else ""
         if not key and address.hostname == urlsplit(OPENAI).hostname:
             raise FedkitError(f"the judge {spec.model!r} at {spec.place} needs a key; set {name or OPENAI_KEY}")
-        if key and address.scheme != "https" and not spec.loopback:
-            raise FedkitError(
-                f"the key in {name} would travel unencrypted to {spec.place}; give an address with https, or "
-                "JudgeSpec(key_variable=None) for a server without a key"
-            )
+        check_key(key, name, address)
         self._spec = spec
         self._key = key
-        # Attempts are counted and spaced here, for all threads together, so the library makes one.
+        self._options = spec.sampling  # what is sent; another mapping takes its place where the server refuses one
+        self._lock = threading.Lock()
+        # Attempts are counted and spaced by the judge, for all threads together, so the library makes one.
         self._client = OpenAI(
             api_key=key or _NO_KEY,
             base_url=spec.base_url,
             timeout=spec.timeout,
             max_retries=0,
-            http_client=client_with_deadline(spec.timeout, proxies=not spec.loopback),
+            http_client=strict_client(key or _NO_KEY, spec.timeout, proxies=not spec.loopback),
         )
 
     def __repr__(self) -> str:
@@ -89,111 +51,60 @@ class Chat:
         """Close the connections."""
         self._client.close()
 
-    def clean(self, text: str) -> str:
-        """The text without the key, should a server have echoed it."""
-        return text.replace(self._key, "[key]") if len(self._key) >= _SHORTEST_KEY else text
+    def ask(self, messages: list[dict[str, str]]) -> Reply | Refusal | Failure:
+        """One request; never raises for what a server or a network does. All texts are without the key."""
+        options = self._options
+        end = self._send(messages, options)
+        if isinstance(end, Reply):
+            lacking = set(self._spec.sampling) - set(options) - {old for old, new in _RENAMED.items() if new in options}
+            text, finish = blot(end.text, self._key), said(end.finish, self._key, 40)
+            return replace(end, text=text, finish=finish, without=tuple(sorted(lacking)))
+        if isinstance(end, Failure) and end.option:
+            self._leave_out(end.option)
+        remedy = end.remedy.format(
+            key=f"set {self._spec.key_name}" if self._spec.key_name else "JudgeSpec.key_variable"
+        )
+        return replace(end, said=said(end.said, self._key), remedy=remedy)
 
-    def ask(self, messages: list[dict[str, str]]) -> Reply | Failure:
-        """One request; never raises for what a server or a network does."""
+    def _send(self, messages: list[dict[str, str]], options: dict[str, Any]) -> Reply | Refusal | Failure:
         import openai
 
         try:
             raw = self._client.chat.completions.with_raw_response.create(
-                model=self._spec.model, messages=messages, **self._spec.sampling
+                model=self._spec.model,
+                messages=messages,
+                extra_body=options,
             )
-            return self._read(raw.content)
+            answer = Answer(raw.http_response.status_code, raw.headers, raw.content)
+        except TooLarge as error:
+            return Refusal(
+                TOO_LARGE, str(error), False, "gave no reply", "see that it is a server of OpenAI's interface"
+            )
+        except NotTaken as error:
+            return Failure("gave no reply", str(error), "give the address that answers itself", final=True)
         except openai.APIStatusError as error:
-            return self._status(error)
+            answer = Answer(error.status_code, error.response.headers, error.response.content)
         except openai.APITimeoutError:
             return Failure("time-out")
         except openai.APIConnectionError:
             return Failure("connection")
         except (openai.APIError, ValueError):
             return Failure("malformed reply")
+        return read(answer, options)
 
-    def _read(self, content: bytes) -> Reply | Failure:
-        try:
-            body = json.loads(content)
-            choice = body["choices"][0]
-            text = choice["message"]["content"] or ""  # null: a filter took it; that is a reply without a rating
-            if not isinstance(text, str):
-                return Failure("malformed reply")
-            usage = body.get("usage") or {}
-            tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            return Failure("malformed reply")
-        read, written = (count if isinstance(count, int) and count >= 0 else None for count in tokens)
-        return Reply(self.clean(text), str(choice.get("finish_reason")), read, written)
+    def _leave_out(self, option: str) -> None:
+        """Send no more what the server refuses, or send it under its newer name."""
+        with self._lock:
+            if option not in self._options:
+                return  # another thread was told first
+            kept = {name: value for name, value in self._options.items() if name != option}
+            newer = _RENAMED.get(option)
+            if newer and newer not in self._spec.sampling:
+                kept[newer] = self._options[option]
+            self._options = kept
 
-    def _status(self, error: Any) -> Failure:
-        code, spent = error.status_code, getattr(error, "code", None) == _SPENT
-        if (code in _AGAIN or code >= 500) and not spent:
-            return Failure(f"status {code}", wait=retry_after(error.response.headers))
-        remedy = "the account has no quota left: add to it or use another key" if spent else _REMEDIES.get(code)
-        name = self._spec.key_name
-        variable = f"set {name}" if name else "name its variable in JudgeSpec.key_variable"
-        remedy = (remedy or "look at the server's own log").format(variable=variable)
-        body = error.body if isinstance(error.body, Mapping) else {}
-        said = self.clean(" ".join(str(body.get("message") or "").split()))[:200]
-        told = f" ({said})" if said else ""
-        return Failure(
-            f"the judge {self._spec.model!r} at {self._spec.place} refused with status {code}{told}; {remedy}",
-            final=True,
-        )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait: `retry-after-ms`, else `Retry-After` (seconds or a date); None without."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000.0)
-        text = headers.get("retry-after")
-        if text is None:
-            return None
-        try:
-            return max(0.0, float(text))
-        except ValueError:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
-
-
-def client_with_deadline(seconds: float, *, proxies: bool) -> Any:
-    """A client of the openai library that gives a reply `seconds` to arrive, or raises `httpx.ReadTimeout`.
-
-    httpx bounds each read alone, so a server that drips would be heard for ever.
-
-    proxies: heed HTTP_PROXY and its like, which must not come between us and a server on this machine.
-    """
-    import openai
-
-    # httpx or its successor httpx2, whichever this release of openai is built on.
-    httpx = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-
-    class Watched(httpx.SyncByteStream):
-        def __init__(self, stream: Any, end: float, request: Any) -> None:
-            self._stream, self._end, self._request = stream, end, request
-
-        def __iter__(self) -> Iterator[bytes]:
-            for block in self._stream:
-                if time.monotonic() > self._end:
-                    raise httpx.ReadTimeout(f"no whole reply in {seconds:g} seconds", request=self._request)
-                yield block
-
-        def close(self) -> None:
-            self._stream.close()
-
-    class Client(openai.DefaultHttpxClient):
-        def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
-            end = time.monotonic() + seconds
-            response = super().send(request, stream=True, **options)
-            response.stream = Watched(response.stream, end, request)
-            if not stream:
-                try:
-                    response.read()
-                except BaseException:
-                    response.close()
-                    raise
-            return response
-
-    return Client(timeout=seconds, trust_env=proxies)
+    def sentence(self, end: Refusal | Failure) -> str:
+        """Why the server's answer ends the run, and what to do."""
+        words = f" ({end.said})" if end.said else ""
+        what = end.verb if isinstance(end, Refusal) else end.why
+        return f"the judge {self._spec.model!r} at {self._spec.place} {what}{words}; {end.remedy}"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from ...common.errors import FedkitError, unknown
+from ...common.http import OPENAI
 from .cache import JudgeCache
 from .client import OpenAIJudge
-from .spec import OPENAI, JudgeSpec
+from .spec import JudgeSpec
 
 JUDGED = ("mt_bench", "vicuna", "ref")
 # A word in place of a model: a model for each benchmark. "paper": those of FedLLM-Bench (settings, evaluation).
@@ -44,7 +44,6 @@ class JudgeChoice:
     def __post_init__(self) -> None:
         if not self.model.strip():
             raise FedkitError("the judge's model has no name; give one, or no judge for the offline one")
-        check_address(self.base_url)
         if self.prompts is not None and not Path(self.prompts).is_file():
             raise FedkitError(f"{self.prompts}: no such file of judge's prompts; give MT-Bench's judge_prompts.jsonl")
         for name in self.settings:
@@ -70,13 +69,3 @@ class JudgeChoice:
         """A judge by the name of each judged benchmark; all keep their replies in one file."""
         kept = JudgeCache(cache)
         return {name: self.judge(name, kept) for name in JUDGED}
-
-
-def check_address(url: str | None) -> None:
-    """`FedkitError` for an address with a user, a password or a query, which would be written where it is kept."""
-    parts = urlsplit(url or "")
-    if parts.username or parts.password or parts.query:
-        raise FedkitError(
-            "the judge's address holds a user, a password or a query, which would be written into notebooks; leave "
-            "them out, and give the key through the environment"
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...common.errors import FedkitError
+from ...common.http import OPENAI, address, is_loopback
 
-OPENAI = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
 
 
@@ -24,7 +23,7 @@ class JudgeSpec:
     """
 
     model: str
-    base_url: str = field(default=OPENAI, repr=False)  # may hold a password; `place` is shown
+    base_url: str = OPENAI  # a place alone: no user, password, query or fragment
     key_variable: str | None = None
     temperature: float = 0.0  # MT-Bench; FedLLM-Bench's Ref score uses 0.2
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({"max_tokens": 2048}))
@@ -39,8 +38,7 @@ class JudgeSpec:
     prices: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
-            raise FedkitError(f"base_url of the judge is no web address: {self.place!r}; give e.g. {OPENAI}")
+        address(self.base_url, "the judge (base_url)")
         for name in ("concurrency", "attempts", "patience", "timeout"):
             if getattr(self, name) <= 0:
                 raise FedkitError(f"JudgeSpec.{name} is {getattr(self, name)}; give a positive number")
@@ -65,20 +63,10 @@ class JudgeSpec:
 
     @property
     def place(self) -> str:
-        """The base_url as messages show it: without user, password and query, which may be secret."""
-        parts = urlsplit(self.base_url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}" if parts.hostname else self.base_url[:40]
+        """The base_url as messages show it."""
+        return self.base_url.rstrip("/")
 
     @property
     def sampling(self) -> dict[str, Any]:
         """What is sent beside model and messages."""
         return {**self.options, "temperature": self.temperature}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name or number."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
