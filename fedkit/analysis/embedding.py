@@ -11,16 +11,21 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from ..common.console import progress as new_bar
 from ..common.errors import FedkitError
+from ..common.http import OPENAI, NotTaken, address, check_key, is_loopback, said, strict_client
 from .text_cache import TextCache
 
 if TYPE_CHECKING:
     from .client_texts import Texts
+
+OTHER_KEY = "FEDKIT_EMBEDDER_KEY"  # the environment variable of a server that is not OpenAI's
+LARGEST = 64 * 2**20  # bytes of one answer: 256 vectors of some thousand numbers each
 
 
 class Embedder(Protocol):
@@ -75,7 +80,9 @@ class CharacterTfidf:
 class RemoteEmbedder:
     """An OpenAI-compatible embeddings server, asked in batches; what was answered once is kept on disk.
 
-    The key is read from the environment variable `key_variable`; it is written nowhere.
+    The key is read from the environment variable `key_variable` (None: OPENAI_API_KEY for OpenAI's own server, and
+    FEDKIT_EMBEDDER_KEY, if it is set, for any other, which has no business with OpenAI's); it is written nowhere.
+    `FedkitError` for an address that is none or holds more than a place.
     """
 
     def __init__(
@@ -84,7 +91,7 @@ class RemoteEmbedder:
         *,
         cache: str | Path,
         base_url: str | None = None,
-        key_variable: str = "OPENAI_API_KEY",
+        key_variable: str | None = None,
         batch: int = 256,
         max_characters: int = 20_000,  # a text's head; the server refuses more than 8,191 tokens
         retries: int = 5,
@@ -92,8 +99,10 @@ class RemoteEmbedder:
         progress: bool = False,
     ) -> None:
         self.name = model
-        self._options: dict[str, Any] = {"base_url": base_url, "max_retries": retries, "timeout": timeout}
-        self._cache, self._key = Path(cache), key_variable
+        self._url, self._retries, self._timeout = base_url or OPENAI, retries, timeout
+        self._host = address(self._url, "the embeddings' server (base_url)").hostname or ""
+        self._openai = self._host == urlsplit(OPENAI).hostname
+        self._cache, self._key = Path(cache), key_variable or ("OPENAI_API_KEY" if self._openai else OTHER_KEY)
         self._batch, self._most, self._progress = batch, max_characters, progress
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -118,19 +127,23 @@ class RemoteEmbedder:
     def _ask(self, texts: list[str]) -> list[bytes]:
         import openai
 
-        key = os.environ.get(self._key)
-        if not key:
+        key = os.environ.get(self._key, "").strip()
+        if not key and self._openai:
             raise FedkitError(f"embeddings by {self.name} need a key; set the environment variable {self._key}")
+        check_key(key, self._key, urlsplit(self._url))
+        told = key or "no-key"  # the library must send something
+        client = strict_client(told, self._timeout, proxies=not is_loopback(self._host), most=LARGEST)
         try:
-            client = openai.OpenAI(api_key=key, **self._options)
-            answer = client.embeddings.create(model=self.name, input=texts, encoding_format="float")
+            with openai.OpenAI(
+                api_key=told, base_url=self._url, timeout=self._timeout, max_retries=self._retries, http_client=client
+            ) as server:
+                answer = server.embeddings.create(model=self.name, input=texts, encoding_format="float")
             vectors = {item.index: np.asarray(item.embedding, dtype="<f4").tobytes() for item in answer.data}
             return [vectors[i] for i in range(len(texts))]
-        except (openai.OpenAIError, KeyError, TypeError, ValueError, AttributeError) as error:
-            what = str(error).replace(key, "(key)").splitlines()[0] if str(error) else type(error).__name__
-            where = self._options["base_url"] or "the OpenAI API"
+        except (NotTaken, openai.OpenAIError, KeyError, TypeError, ValueError, AttributeError) as error:
+            what = said(str(error), key) or type(error).__name__
             raise FedkitError(
-                f"{where} gave no embeddings by {self.name} ({what}); check address, model and key, then run again:"
+                f"{self._url} gave no embeddings by {self.name} ({what}); check address, model and key, then run again:"
                 " what was embedded is kept"
             ) from None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,6 +29,15 @@ def server():
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.path == "/v1/embeddings" and self.headers["Authorization"] == f"Bearer {KEY}"
+            assert not [name for name in self.headers if name.lower().startswith("openai")]
+            if state.instead:
+                status, headers, content = state.instead
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+                return
             if state.faults:
                 self.send_response(state.faults.pop(0))
                 self.send_header("retry-after-ms", "1")
@@ -50,7 +61,7 @@ def server():
             pass
 
     state = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.faults, state.answered = [], []
+    state.faults, state.answered, state.instead = [], [], None
     threading.Thread(target=state.serve_forever, daemon=True).start()
     yield state
     state.shutdown()
@@ -59,7 +70,9 @@ def server():
 
 @pytest.fixture
 def remote(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("FEDKIT_EMBEDDER_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")  # which no other server hears
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-mine")
     url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     return lambda **options: RemoteEmbedder("ada", cache=tmp_path / "vectors.sqlite", base_url=url, batch=2, **options)
 
@@ -97,10 +110,31 @@ def test_what_came_before_a_fault_is_kept(server, remote):
 def test_a_missing_key_and_a_broken_cache_are_named(remote, tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(FedkitError, match="set the environment variable OPENAI_API_KEY"):
-        remote().embed(["a"])
+        RemoteEmbedder("ada", cache=tmp_path / "vectors.sqlite").embed(["a"])
     (tmp_path / "vectors.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(FedkitError, match="vectors.sqlite: no usable cache"):
         remote().embed(["a"])
+
+
+def test_an_embeddings_server_is_not_trusted(server, remote, tmp_path):
+    """It sends us to no other host, floods nothing, and its address is a place and nothing else."""
+    bomb = gzip.compress(b" " * (100 * 2**20))
+    place = "http://127.0.0.2:9/v1/embeddings"
+    for status, headers, content, words in (
+        (307, {"Location": f"{place}?key={KEY}"}, b"", f"status 307 and points to {place}, where nothing is sent"),
+        (200, {"Content-Encoding": "gzip"}, bomb, "its answer is larger than 64 MiB"),
+        (400, {}, json.dumps({"error": {"message": f"\x1b[2J{KEY}"}}).encode(), "Error code: 400"),
+    ):
+        server.instead = (status, headers, content)
+        with pytest.raises(FedkitError, match=re.escape(words)) as caught:
+            remote().embed(["a"])
+        assert KEY not in str(caught.value) and str(caught.value).isprintable()
+    for url in ("http://[::1", "http://host/v1#key=sesame", "http://user:sesame@host/v1"):
+        with pytest.raises(FedkitError, match="the address of the embeddings' server") as caught:
+            RemoteEmbedder("ada", cache=tmp_path / "vectors.sqlite", base_url=url)
+        assert "sesame" not in str(caught.value)
+    with pytest.raises(FedkitError, match="FEDKIT_EMBEDDER_KEY would travel unencrypted to http://host/v1"):
+        RemoteEmbedder("ada", cache=tmp_path / "vectors.sqlite", base_url="http://host/v1").embed(["a"])
 
 
 def test_offline_vectors_are_unit_and_see_likeness():
