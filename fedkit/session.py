@@ -218,9 +218,10 @@ class Session:
 
         model: a run; a dataset's name, for its untrained base with the profile's model, LoRA and template for it; or a
         loaded model as it is. judge: rates open answers, all of them or by the benchmark's name; None is the session's,
-        or else the offline one. limit: at most so many items of each benchmark, or by name, spread over categories or
-        drawn by chance. evaluation, template: in place of the profile's and the model's. questions: Ref's, in place of
-        the dataset's own. seed: of sampled answers. Answers and ratings are kept; see `fedkit.evaluation.exam`.
+        or else the offline one. limit: at most so many items of each benchmark, or by name (None: all), in place of the
+        profile's `most_items`; spread over categories or drawn by chance. evaluation, template: in place of the
+        profile's and the model's. questions: Ref's, in place of the dataset's own. seed: of sampled answers. Answers
+        and ratings are kept; see `fedkit.evaluation.exam`.
         `FedkitError` for an unknown suite or benchmark, a source that is not at hand, a judge without a key or one that
         cannot be reached.
         """
@@ -243,7 +244,7 @@ class Session:
             return [asdict(question) for question in (self.questions(name) if questions is None else questions)]
 
         rest = (self.folder / "evaluations", *(rest or (self.profile.evaluation,)))
-        return set_exam(suite, dataset, Pool(self.place, None, ref), limit, *rest)
+        return set_exam(suite, dataset, Pool(self.place, self.profile.most_items, ref), limit, *rest)
 
     def saved(self, dataset: FederatedDataset) -> Path:
         """Where the dataset lies for other processes to map: saved at the first call."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..training.runs import RunConfig
     from .judges.choice import JudgeChoice
 
-Limit = int | Mapping[str, int] | None
+Limit = int | Mapping[str, int | None] | None
 SHORT = 1500  # optimizer steps and answers up to which runs are not worth starting worker processes for
 
 
@@ -52,7 +52,9 @@ class Exam:
 
 
 def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, *rest: Any) -> Exam:
-    """The exam of a suite: its items from a pool, at most `limit` of each benchmark (or by its name).
+    """The exam of a suite: its items from a pool, at most `limit` of each benchmark (or by its name; None: all).
+
+    A benchmark that `limit` does not name has the pool's.
 
     suite: a name, one's own, or None for that of the dataset. dataset: whose Ref questions are asked, where the suite
     names none. `rest`: the other fields of `Exam`, in order.
@@ -63,7 +65,8 @@ def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, 
     for name in suite.benchmarks:
         if name not in BENCHMARKS:
             raise unknown(f"benchmark of suite {suite.name}", name, BENCHMARKS)
-        most = limit.get(name) if isinstance(limit, Mapping) else limit
+        own = {} if limit is None else limit
+        most = own.get(name, pool.limit) if isinstance(own, Mapping) else own
         if most is not None and most < 1:
             raise FedkitError(f"limit is {most} for {name}; give at least 1, or None for all items")
         read.watch()

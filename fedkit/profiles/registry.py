@@ -22,6 +22,7 @@ _ALL = (
         datasets=numbers.SMOKE_DATASETS,
         default=DatasetSpec(numbers.SMOKE, raw_records=600, test_questions=4),
         evaluation=EvalSpec(max_new_tokens=8),
+        most_items=100,
         note="CI: every notebook, cut short; its numbers mean nothing",
     ),
     Profile(
@@ -30,6 +31,7 @@ _ALL = (
         embedded=True,
         datasets=numbers.MINI_DATASETS,
         default=DatasetSpec(numbers.MINI),
+        most_items=1000,
         seeds=(0, 1, 2),
         note="a laptop without GPU or network: the embedded corpus and model",
     ),
@@ -40,6 +42,7 @@ _ALL = (
         datasets=numbers.COURSE_DATASETS,
         default=DatasetSpec(numbers.COURSE, max_records_per_client=400),
         evaluation=EvalSpec(max_new_tokens=128),
+        most_items=2000,
         gpu=True,
         note="one consumer GPU, a small open model, the real datasets cut",
     ),

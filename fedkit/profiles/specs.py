@@ -53,6 +53,7 @@ class Profile:
     datasets: Mapping[str, DatasetSpec] = field(hash=False)
     default: DatasetSpec  # of a dataset that `datasets` does not name
     evaluation: EvalSpec = EvalSpec()
+    most_items: int | None = None  # of each benchmark, where a call sets no limit of its own; None: all
     seeds: tuple[int, ...] = (0,)
     gpu: bool = False
     algorithms: Params = field(default_factory=dict, hash=False)

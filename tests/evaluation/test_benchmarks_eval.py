@@ -16,6 +16,7 @@ from fedkit.common.errors import FedkitError
 from fedkit.evaluation.benchmarks import BENCHMARKS, SUITES, Column, Pool, Subject, Suite
 from fedkit.evaluation.benchmarks.base import Benchmark, Score, rated, share
 from fedkit.evaluation.benchmarks.mt_bench import MT_BENCH, TEMPERATURES, judge_items, temperature
+from fedkit.evaluation.exam import set_exam
 from fedkit.evaluation.judges import Judge, JudgeSpec, OpenAIJudge, ReferenceJudge, load_prompts
 from fedkit.evaluation.sandbox import which_sandbox
 from fedkit.evaluation.specs import AVERAGE, EvalSpec
@@ -92,6 +93,24 @@ def test_unrated_answers_are_counted_and_score_nothing():
     none = rated([None, None], "j")
     assert (none.value, none.count, none.unrated) == (None, 0, 2)
     assert share([]).value is None
+
+
+def test_a_limit_by_profile_is_stated_where_the_numbers_stand(tmp_path):
+    """The real MMLU has 14,042 questions: each profile but `paper` asks a part, and the row says of how many."""
+    pool, suite = place(limit=6), Suite("own", "fed_chatbot_it", (Column("MMLU", ("mmlu/acc",), 100.0),))
+    limits = (None, 9, {"mmlu": 3}, {"mmlu": None}, {"gsm8k": 3})
+    exams = [set_exam(suite, "", pool, limit, tmp_path, EvalSpec()) for limit in limits]
+    assert [len(exam.items["mmlu"]) for exam in exams] == [6, 9, 3, 84, 6]
+    assert [get_profile(name).most_items for name in ("smoke", "mini", "course", "paper")] == [100, 1000, 2000, None]
+    folder = tmp_path / "data" / "mmlu"
+    for part, count in (("dev", 5), ("test", 60)):
+        (folder / part).mkdir(parents=True)
+        for subject_ in ("art", "law"):
+            (folder / part / f"{subject_}_{part}.csv").write_text("Q,a,b,c,d,A\n" * count)
+    kit = Session("smoke", results_dir=tmp_path, data_dir=tmp_path / "data", offline=True)
+    row = kit.evaluate("fed_chatbot_it", suite)
+    assert row.frame().loc["MMLU", "items"] == 100 and "100 of 120 items" in row.frame().loc["MMLU", "note"]
+    assert "MMLU: 100 of 120 items" in row.foot
 
 
 # --- MT-Bench

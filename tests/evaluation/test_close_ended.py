@@ -317,6 +317,14 @@ def test_the_bars_of_long_work_are_seen(name, subject, capsys):
     assert seen[False] == "" and ("2/2" in seen[True] or "8/8" in seen[True]), seen
 
 
+def test_nothing_is_said_of_git_outside_a_checkout(subject, tmp_path, monkeypatch, capfd):
+    """lm-eval's own front door asks git for a commit at each call, and git says "fatal" on the process's stderr."""
+    monkeypatch.chdir(tmp_path)
+    benchmark = BENCHMARKS["crass"]
+    assert len(benchmark.answer(subject, benchmark.items(place(limit=2), ""))) == 2
+    assert capfd.readouterr() == ("", "")
+
+
 SORTED = "barn damp delmarva drizzly drought flair frost gale hail lightning mist monsoon pour rain sleet squall thaw"
 
 
