@@ -74,7 +74,7 @@ def record_notebooks(results: Path) -> dict[str, Any]:
     for path in sorted([*(folder / "tables").iterdir(), folder / "claims.csv"]):
         facts[path.name] = path.read_text(encoding="utf-8").split("\n")
     for path in (folder / "views").glob("*.json"):
-        facts[f"views/{path.name}"] = json.loads(path.read_text(encoding="utf-8"))
+        facts[f"views/{path.name}"] = json.loads(path.read_text(encoding="utf-8"))["data"]
     figures = {path.name: path.read_bytes() for path in sorted((folder / "figures").iterdir())}
     return {**facts, "figures": {name: short_hash(b) for name, b in figures.items()}}
 

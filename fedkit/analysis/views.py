@@ -9,7 +9,6 @@ A notebook computes its views and writes them under `<results>/views/`; whoever 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.errors import FedkitError, unknown
-from ..common.files import write_json
+from ..common.files import read_sealed, write_sealed
 from ..common.seeds import generator
 from .chance import PERMUTATIONS, Result, permutation_test, quantity_test
 from .measures import label_divergence, silhouette, variance_between
@@ -122,15 +121,13 @@ def heterogeneity_table(views: Iterable[View]) -> pd.DataFrame:
 
 def write_views(folder: str | Path, views: Iterable[View]) -> list[Path]:
     """Keep views under `<folder>/views/`, a file by dataset, fingerprint and view; one of before is replaced."""
-    return [
-        write_json(_place(folder, view.dataset, view.fingerprint, view.view), asdict(view), indent=1) for view in views
-    ]
+    return [write_sealed(_place(folder, view.dataset, view.fingerprint, view.view), asdict(view)) for view in views]
 
 
 def read_views(folder: str | Path, datasets: Iterable[FederatedDataset]) -> list[View]:
     """The kept views of these very datasets (by fingerprint), dataset by dataset, views by name.
 
-    `FedkitError` for a file that is no view.
+    `FedkitError` for a file that is no view or not as it was written.
     """
     places = [_place(folder, dataset.name, dataset.fingerprint, "*") for dataset in datasets]
     return [_read(path) for place in places for path in sorted(place.parent.glob(place.name))]
@@ -167,8 +164,8 @@ def _place(folder: str | Path, dataset: str, fingerprint: str, view: str) -> Pat
 
 
 def _read(path: Path) -> View:
+    note = read_sealed(path, "delete it and run its notebook again")
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
         return View(**{**note, "result": Result(**note["result"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:  # of an older fedkit
         raise FedkitError(f"{path}: no readable view ({error}); delete it and run its notebook again") from error

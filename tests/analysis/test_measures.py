@@ -22,6 +22,7 @@ from fedkit.analysis.measures import (
 )
 from fedkit.analysis.views import COLUMNS, collect, heterogeneity_table, quantity_view, read_views, view, write_views
 from fedkit.common.errors import FedkitError
+from fedkit.common.files import write_sealed
 from fedkit.data.federated import FederatedDataset
 
 
@@ -210,7 +211,14 @@ def test_kept_views_are_those_of_the_very_dataset(tmp_path):
 def test_a_broken_view_is_named(tmp_path):
     data = federation([3, 4])
     path = write_views(tmp_path, [quantity_view(data, permutations=9)])[0]
-    path.write_text(json.dumps({"dataset": "t"}))
+    whole = path.read_text()
+    changed = whole.replace('"clients": 2', '"clients": 9')
+    assert changed != whole
+    for text in (changed, whole[:-9], json.dumps({"dataset": "t"})):
+        path.write_text(text)
+        with pytest.raises(FedkitError, match=f"{path.name} is not as it was written .*run its notebook again"):
+            collect(tmp_path, [data])
+    write_sealed(path, {"dataset": "t"})
     with pytest.raises(FedkitError, match=f"{path.name}: no readable view"):
         collect(tmp_path, [data])
 
