@@ -1,16 +1,23 @@
-"""How far building goes: `python bench/scale.py`.
+"""How far building and training go: `python bench/scale.py`.
 
 Every embedded dataset of a profile built once, and 1,000,000 raw arena votes by 50,000 voters, streamed from a Parquet
 file into a saved FederatedDataset. The large build runs in a process of its own; its peak resident memory is `VmHWM`.
+
+Then what the simulation writes and reads for one client's turn beside training it, where 100, 10,000 or 1,000,000
+clients took part before: its state on disk, its size, and its commit as the last of so many in its round; and the draw
+of a round's clients. Medians.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +28,8 @@ from memory import peak_mb
 from fedkit.common.errors import FedkitError
 
 EACH_SECONDS, PEAK_MB = 10.0, 2_000.0  # issue: an embedded dataset; the million records
+GROWTH = 2.0  # a turn's bookkeeping in the largest federation, over that in the smallest
+TURNS = 15  # of which the median is taken
 BLOCK = 15_000  # embedded votes, and rows of the file written at a time
 
 
@@ -62,8 +71,53 @@ def build_large(folder: Path) -> dict[str, Any]:
     return counts | {"build": took, "all": time.perf_counter() - began, "before_mb": before, "peak_mb": peak_mb()}
 
 
+def turns(clients: int, folder: Path) -> dict[str, float]:
+    """Median milliseconds of the parts of a turn, and of a draw, where so many clients took part before."""
+    import torch
+    from _federation import RECORDS
+
+    from fedkit.data.federated import FederatedDataset
+    from fedkit.privacy.primitives import poisson_sample, sample_clients
+    from fedkit.training.checkpoint import Checkpoint, Progress
+    from fedkit.training.client_states import ClientStates
+
+    state = {f"layer.{k}": torch.zeros(16, 64) for k in range(14)}
+    states, checkpoint, progress = ClientStates(folder / "clients", clients), Checkpoint(folder), Progress(state)
+    states.folder.mkdir(parents=True)
+    for k in range(clients):  # a state of each lies there; only those that are read hold something
+        os.close(os.open(states.folder / f"{k:07d}.r0.safetensors", os.O_CREAT | os.O_WRONLY))
+    offsets = np.arange(clients + 1, dtype=np.int64) * RECORDS
+    data = FederatedDataset("sizes", None, None, offsets)  # type: ignore[arg-type]
+    turn = {"client": "client-0000001", "place": 1, "state": "0" * 16, "loss": 1 / 3, "update_norm": 2 / 3, "steps": 10}
+    progress.done = [turn] * clients
+
+    def state_of_a_turn(round: int) -> None:
+        states.load(1)
+        kept = {**turn, "state": states.save(1, round, state)}
+        states.settle({"round": round, "dropped": None, "clients": [kept]})
+
+    def commit(round: int) -> None:
+        progress.done.append(turn)
+        checkpoint.commit_turn(progress)
+
+    parts: dict[str, Callable[[int], Any]] = {
+        "state read and written": state_of_a_turn,
+        "commit": commit,
+        "size": lambda round: data.sizes[round],
+        "draw of 4": lambda round: sample_clients(clients, 4, 0, round),
+        "draw by coins": lambda round: poisson_sample(clients, 4 / clients, 0, round),
+    }
+    return {name: 1e3 * statistics.median(_seconds(part, k + 1) for k in range(TURNS)) for name, part in parts.items()}
+
+
+def _seconds(part: Callable[[int], Any], round: int) -> float:
+    began = time.perf_counter()
+    part(round)
+    return time.perf_counter() - began
+
+
 def measure(options: Any) -> Report:
-    """Builds of the profile one after another, then the large one."""
+    """Builds of the profile one after another, then the large one, then turns of clients."""
     from _federation import build
 
     from fedkit.data.datasets.registry import DATASETS
@@ -88,11 +142,20 @@ def measure(options: Any) -> Report:
     row: Row = {"build": "arena votes, Parquet", "raw": f"{large['read']:,}", "time": f"{large['all']:.1f} s"}
     gives = f"{large['clients']:,} clients, {large['kept']:,} records saved; peak {large['peak_mb']:.0f} MB"
     rows.append(row | {"gives": f"{gives} (before: {large['before_mb']:.0f}), file {size:.0f} MB"})
+    for clients in options.clients:
+        with tempfile.TemporaryDirectory(prefix="fedkit-") as name:
+            data[f"{clients} clients"] = times = turns(clients, Path(name))
+        each = ", ".join(f"{part} {ms:.2g} ms" for part, ms in times.items())
+        rows.append({"build": "a client's turn", "raw": f"{clients:,} clients before", "time": "", "gives": each})
+    few, many = (data[f"{n} clients"] for n in (min(options.clients), max(options.clients)))
+    once = ("state read and written", "commit", "size")
+    growth = sum(many[part] for part in once) / sum(few[part] for part in once)
     slowest = max((seconds for key, seconds in data.items() if key in DATASETS), default=0.0)
     whole = large["read"] >= 1_000_000
     targets = [
         Target("slowest embedded build", round(slowest, 2), "at most", EACH_SECONDS, "s"),
         Target("peak of 1,000,000 records", round(large["peak_mb"]) if whole else None, "at most", PEAK_MB, "MB"),
+        Target("a turn's bookkeeping, most over fewest clients", round(growth, 2), "at most", GROWTH),
     ]
     settings = {"profile": options.profile, "records": options.records, "voters": options.voters}
     return Report(rows, settings, targets, [], data)
@@ -104,6 +167,7 @@ def main() -> int:
     options.add_argument("--records", type=int, default=1_000_000)
     options.add_argument("--voters", type=int, default=50_000)
     options.add_argument("--profile", default="mini", choices=("smoke", "mini"))
+    options.add_argument("--clients", type=int, nargs="+", default=[100, 10_000, 1_000_000])
     options.add_argument("--large", type=Path, help="build from this folder alone and print its numbers")
     given = options.parse_args()
     if given.large:

@@ -19,17 +19,19 @@ from .errors import FedkitError
 
 _ATTEMPTS = 5  # renames tried when another process saves to the same place
 SHAREABLE, PRIVATE = 0o666, 0o600  # modes of new files: what the umask leaves of the first; the owner's alone
+ELSEWHERE = "choose another output folder, or mend its rights or free space"
 _SEAL, _END = b'{"sha256": "%s", "data": ', b"}\n"  # around the very bytes that the checksum is of
 
 
 @contextlib.contextmanager
-def new_file(path: str | Path, mode: int = SHAREABLE) -> Iterator[Path]:
+def new_file(path: str | Path, mode: int = SHAREABLE, *, remedy: str = ELSEWHERE) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well; else nothing is left.
 
-    mode: `SHAREABLE`, or `PRIVATE` for what nobody else may read. `FedkitError` where the folder cannot be written.
+    mode: `SHAREABLE`, or `PRIVATE` for what nobody else may read. `FedkitError` with the remedy where the folder cannot
+    be written.
     """
     target = Path(path)
-    with _clear(target):
+    with _clear(target, remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _neighbour(target)
         handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
@@ -43,9 +45,9 @@ def new_file(path: str | Path, mode: int = SHAREABLE) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str, *, mode: int = SHAREABLE) -> Path:
-    """Write a UTF-8 file whole or not at all; `FedkitError` where the folder cannot be written."""
-    with new_file(path, mode) as part:
+def write_text(path: str | Path, text: str, *, mode: int = SHAREABLE, remedy: str = ELSEWHERE) -> Path:
+    """Write a UTF-8 file whole or not at all; `FedkitError` with the remedy where the folder cannot be written."""
+    with new_file(path, mode, remedy=remedy) as part:
         part.write_text(text, encoding="utf-8")
     return Path(path)
 
@@ -135,14 +137,12 @@ def _replace(folder: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _clear(target: Path) -> Iterator[None]:
+def _clear(target: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         why = error.strerror or str(error)
-        raise FedkitError(
-            f"cannot write {target} ({why}); choose another output folder, or mend its rights or free space"
-        ) from error
+        raise FedkitError(f"cannot write {target} ({why}); {remedy}") from error
 
 
 def user_path(path: str | Path) -> Path:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 from .errors import FedkitError, unknown
 
 T = TypeVar("T")
+LARGEST = 3.4e38  # of single precision, in which adapters are: torch refuses a factor beyond it
 
 
 def class_of(module: str, base: type[T]) -> type[T]:
@@ -39,16 +40,24 @@ def construct(kind: str, registry: Mapping[str, type[T]], name: str, params: Map
         number = types[key] is float and isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number and not isinstance(value, types[key]):
             raise FedkitError(f"parameter {key} of {name} takes a {types[key].__name__}, got {value!r}")
-    return registry[name](**{key: float(value) if types[key] is float else value for key, value in params.items()})
+    return registry[name](**{key: _float(value) if types[key] is float else value for key, value in params.items()})
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return inf
 
 
 def require(
     of: Any, field: str, *, least: float = -inf, above: float = -inf, most: float = inf, below: float = inf
 ) -> None:
-    """`FedkitError` unless `of.field` is finite and within the bounds that are given; `of.name` is named."""
+    """`FedkitError` unless `of.field` is finite, in single precision too, and within the bounds; `of.name` is named."""
     value = getattr(of, field)
-    if isfinite(value) and least <= value <= most and above < value < below:
+    if isfinite(value) and abs(value) <= LARGEST and least <= value <= most and above < value < below:
         return
     bounds = {"at least": least, "above": above, "at most": most, "below": below}
-    wanted = " and ".join(["finite", *(f"{words} {bound:g}" for words, bound in bounds.items() if isfinite(bound))])
+    finite = "finite in single precision" if isfinite(value) and abs(value) > LARGEST else "finite"
+    wanted = " and ".join([finite, *(f"{words} {bound:g}" for words, bound in bounds.items() if isfinite(bound))])
     raise FedkitError(f"{field} of {of.name} is {value}; it must be {wanted}")

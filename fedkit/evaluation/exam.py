@@ -8,7 +8,8 @@ the code that reads it. `Session.evaluate` sets an exam here; worker processes s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.code import code_hash
 from ..common.errors import FedkitError, unknown
+from ..common.parent import end_with_parent
 from ..data.origins import QUESTIONS, RECORDS, Origin
 from ..training.models import Loaded, State, adapter_state, base_fingerprint
 from ..training.runs import Run
@@ -161,11 +163,27 @@ def run_all(
         for one in judges_of(exam.suite, judge.judges(exam.folder / kept.REPLIES), exam.folder).values():
             one.check()
     if jobs == 1 or left <= SHORT:
-        return [work(config) for config in bar(iterable=configs)]
+        return _told([work(config) for config in bar(iterable=configs)])
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
-    return list(bar(iterable=pool(delayed(work)(config) for config in configs)))
+    work = partial(in_worker, os.getpid(), work)
+    return _told(list(bar(iterable=pool(delayed(work)(config) for config in configs))))
+
+
+def _told(runs: list[Run]) -> list[Run]:
+    """The runs; what did not count in them is said."""
+    from ..common.console import say
+
+    for remarks in filter(None, (run.remarks for run in runs)):
+        say(remarks)
+    return runs
+
+
+def in_worker(parent: int, work: Callable[[RunConfig], Run], config: RunConfig) -> Run:
+    """A worker's turn; the process ends when `parent`, which started it, is killed."""
+    end_with_parent(parent)
+    return work(config)
 
 
 def train_and_sit(config: RunConfig, *, folder: Path, data: Path, exam: Exam | None, judge: JudgeChoice | None) -> Run:
@@ -189,7 +207,7 @@ def work_left(exam: Exam | None, config: RunConfig, folder: Path) -> int:
     """Optimizer steps and answers that `train_and_sit` would make: about as long as each other on a CPU."""
     train, done = config.train, Run(folder / "runs" / config.hash, config)
     items = {name: len(own) for name, own in exam.items.items()} if exam else {}
-    if not (done.folder / "manifest.json").exists():
+    if not done.finished:
         return train.rounds * train.clients_per_round * train.local_steps + sum(items.values())
     paths = kept_at(exam, handle_of(done), train.template) if exam else {}
     return sum(items[name] for name, path in paths.items() if not path.exists())

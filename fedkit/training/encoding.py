@@ -20,6 +20,10 @@ from .tokens import text_ids
 IGNORED = -100  # the label of a token outside the loss, as torch's cross entropy has it
 
 
+class NoRoomError(FedkitError):
+    """A client has no record to train on within `max_length` tokens."""
+
+
 def prompt_ids(
     tokenizer: Any, template: Template, records: Sequence[Mapping[str, Any]], *, where: str
 ) -> list[list[int]]:
@@ -41,9 +45,9 @@ def answer_ids(tokenizer: Any, answers: Sequence[str]) -> list[list[int]]:
     return [ids + [tokenizer.eos_token_id] for ids in text_ids(tokenizer, [answer.strip() for answer in answers])]
 
 
-def no_room(heads: Sequence[Sequence[int]], max_length: int, where: str) -> FedkitError:
+def no_room(heads: Sequence[Sequence[int]], max_length: int, where: str) -> NoRoomError:
     """What is said where every prompt fills `max_length`."""
-    return FedkitError(
+    return NoRoomError(
         f"{where}: max_length {max_length} leaves no answer token in any of {len(heads)} records; "
         f"raise max_length to at least {min(map(len, heads)) + 1} tokens"
     )
@@ -191,7 +195,7 @@ def encode_pairs(
     if full == len(records):
         raise no_room(heads, max_length, where)
     if not kept:
-        raise FedkitError(
+        raise NoRoomError(
             f"{where}: no pair has answers that differ within max_length {max_length}; raise max_length, or leave it"
             " out of the federation"
         )

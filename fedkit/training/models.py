@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ import torch
 from ..algorithms.aggregators import State
 from ..common.console import quiet
 from ..common.errors import FedkitError, unknown
-from ..common.files import new_file
+from ..common.files import ELSEWHERE, new_file
 from ..common.seeds import torch_seed
 from .specs import ModelSpec
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+GOES_ON = (  # the remedy where a file of a run in progress cannot be written
+    "free space or mend its rights, and start again: the run goes on from its last finished client, with the very same"
+    " result"
+)
 QUANTIZATION = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}}
 
 
@@ -201,12 +206,21 @@ def nbytes(*states: State) -> int:
     return sum(t.numel() * t.element_size() for state in states for t in state.values())
 
 
-def save_state(state: State, path: str | Path) -> None:
-    """Write an adapter as safetensors, whole or not at all."""
+def save_state(state: State, path: str | Path, *, remedy: str = ELSEWHERE) -> None:
+    """Write an adapter as safetensors, whole or not at all; `FedkitError` with the remedy where there is no room."""
+    with new_file(path, remedy=remedy) as part:
+        write_tensors(state, part)
+
+
+def write_tensors(state: State, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors; `OSError` where there is no room, which safetensors calls otherwise."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with new_file(path) as part:
-        save_file({k: v.contiguous() for k, v in state.items()}, part)
+    try:
+        save_file({name: t.contiguous() for name, t in state.items()}, path, metadata=metadata)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def load_state(path: str | Path) -> State:
@@ -216,5 +230,10 @@ def load_state(path: str | Path) -> State:
 
     try:
         return load_file(path)
+    except PermissionError as error:
+        raise FedkitError(f"{path} cannot be read ({error.strerror}); mend its rights, or ask its owner to") from error
     except (OSError, SafetensorError) as error:
-        raise FedkitError(f"{path}: no readable adapter ({error}); delete it and train again") from error
+        raise FedkitError(
+            f"{path}: no readable adapter ({error}); give that of a finished run, or delete the run's folder and train"
+            " it anew"
+        ) from error

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..common.files import new_file
+from ..common.files import PRIVATE, new_file
+from .models import GOES_ON
 
 
 class ReferenceLogps:
@@ -38,7 +39,7 @@ class ReferenceLogps:
         """Write a client's table, whole or not at all."""
         if self.folder is None:
             return
-        with new_file(self._path(client)) as part, open(part, "wb") as file:
+        with new_file(self._path(client), PRIVATE, remedy=GOES_ON) as part, open(part, "wb") as file:
             np.save(file, self._kept[client], allow_pickle=False)
 
     def _read(self, client: int) -> np.ndarray | None:

@@ -9,39 +9,41 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from filelock import FileLock
-
-from ..algorithms.aggregators import RunningMean, State, norm
+from ..algorithms.aggregators import RunningMean, State, is_finite, norm, within
 from ..algorithms.base import Broadcast
 from ..algorithms.registry import make_algorithm
 from ..common import console
 from ..common.errors import FedkitError
 from ..common.files import write_text
+from ..common.locks import held
 from ..common.manifest import environment, peak_memory_mb
 from ..data.federated import FederatedDataset
 from ..privacy.base import Method
 from ..privacy.keys import forget_key
 from ..privacy.registry import make_mechanism
-from .checkpoint import (
-    ClientStates,
-    Progress,
-    append_history,
-    load_progress,
-    mend_history,
-    read_history,
-    remove_strays,
-    save_progress,
-)
+from .checkpoint import ADAPTER, MANIFEST, Checkpoint
+from .checks import check, check_end, reason, without_room
 from .client_base import frozen_gc
-from .models import Loaded, initial_state, load_model, nbytes, save_state
-from .registry import check_columns, client_class
-from .runs import Run, RunConfig
+from .client_states import ClientStates
+from .models import GOES_ON, Loaded, initial_state, load_model, load_state, nbytes, save_state
+from .registry import client_class
+from .runs import Run, RunConfig, is_finished, kept_sums
 from .specs import TrainSpec
+
+NOT_FINITE = "update is not finite"
+# The turn of a client that has nothing to train on.
+NOTHING: Mapping[str, Any] = MappingProxyType(
+    dict.fromkeys(("loss", "update_norm", "bounded", "state"))
+    | dict.fromkeys(("steps", "tokens", "skipped_records", "bytes_down", "bytes_up"), 0)
+    | {"left_out": "no record leaves room for an answer within max_length"}
+)
 
 
 def cosine_rate(train: TrainSpec, round: int) -> float:
@@ -66,62 +68,37 @@ def run(
     """
     method = Method(make_algorithm(config.algorithm, **config.params), make_mechanism(config.privacy), config.seed)
     dataset = dataset if config.clients is None else dataset.select(config.clients)
-    check(config, dataset, method)
+    check(config.train, dataset, method)
     folder = Path(runs_dir) / config.hash
     finished = Run(folder, config)
-    if (folder / "manifest.json").exists():
-        forget_key(folder)
-        return finished
-    before = start_of(config, Path(runs_dir))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock").acquire()
-    except OSError as error:
-        raise FedkitError(f"{folder}: cannot be written ({error.strerror}); give another --results folder") from error
-    with lock:
-        if not (folder / "manifest.json").exists():
-            write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
-            method = method.of_run(config.as_dict(), folder, begun=(folder / "checkpoint.safetensors").exists())
-            Simulation(config, dataset, method, folder, loaded, on_client, before).go(progress)
+    checkpoint = Checkpoint(folder)
+    if not finished.finished:
+        before = start_of(config, Path(runs_dir))
+        with held(folder / "lock", f"the run {folder}"):
+            if not finished.finished:
+                write_text(folder / "config.json", json.dumps(config.as_dict(), indent=1))
+                method = method.of_run(config.as_dict(), folder, begun=checkpoint.path.exists())
+                Simulation(config, dataset, method, folder, loaded, on_client, before).go(progress)
+    checkpoint.remove()  # where a kill came after the manifest
+    forget_key(folder)
+    if progress and finished.remarks:
+        console.say(finished.remarks)
     return finished
 
 
-def check(config: RunConfig, dataset: FederatedDataset, method: Method) -> None:
-    """Refuse a configuration that cannot run, before anything is written (`FedkitError`)."""
-    train, n = config.train, len(dataset)
-    for name in ("rounds", "clients_per_round", "local_steps", "batch_size", "grad_accum", "max_length"):
-        value = getattr(train, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise FedkitError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    for name in ("lr_first", "lr_last", "max_grad_norm", "beta", "dynamic_epochs"):
-        value = getattr(train, name)
-        if name == "dynamic_epochs" and value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-            raise FedkitError(f"{name} is {value!r}; it must be a number above 0")
-    if train.clients_per_round > n:
-        raise FedkitError(
-            f"a round samples {train.clients_per_round} clients, but {dataset.name} has {n}; "
-            "lower clients_per_round or the minimum of records a client needs"
-        )
-    check_columns(train.task, dataset)
-    method.algorithm.check(n, train.clients_per_round)
-    method.mechanism.check(n, train.clients_per_round)
-
-
-def start_of(config: RunConfig, runs_dir: Path) -> Run | None:
-    """The finished run whose adapter a run starts from, None for a fresh one; `FedkitError` where it is not there."""
+def start_of(config: RunConfig, runs_dir: Path) -> State | None:
+    """The adapter of the finished run that a run starts from, None for a fresh one; `FedkitError` where it is lost."""
     if config.initial is None:
         return None
     folder = runs_dir / config.initial
-    if not (folder / "manifest.json").exists():
+    if not is_finished(folder, config.initial):
         raise FedkitError(f"{folder} holds no finished run, and this one starts from its adapter; train that one first")
-    return Run(folder, config)
+    return load_state(folder / ADAPTER)
 
 
 def weighted(clients: list[dict[str, Any]], key: str) -> float | None:
     """The mean of a number over the clients that count, by samples; None where there is none."""
-    values = [(c[key], c["samples"]) for c in clients if c[key] is not None and not c["left_out"]]
+    values = [(c[key], c["samples"]) for c in clients if not c["left_out"] and c[key] is not None]
     weight = sum(n for _, n in values)
     return sum(x * n for x, n in values) / weight if weight else None
 
@@ -137,20 +114,20 @@ class Simulation:
         folder: Path,
         loaded: Loaded | None = None,
         on_client: Callable[[int, str], None] | None = None,
-        before: Run | None = None,
+        before: State | None = None,
     ) -> None:
         self.config, self.dataset, self.method, self.folder = config, dataset, method, folder
         self.on_client = on_client
         self.loaded = loaded or load_model(config.model)
-        remove_strays(folder)
-        self.states = ClientStates(folder / "clients")
-        self.checkpoint, self.history = folder / "checkpoint.safetensors", folder / "history.jsonl"
-        start = before.adapter if before else initial_state(self.loaded.model, config.seed)
-        self.given = start if before else None  # no client can draw it from the seed
-        self.state = load_progress(self.checkpoint) or Progress(start)
-        mend_history(self.history, self.state)
+        start = before or initial_state(self.loaded.model, config.seed)
+        self.given = before  # no client can draw it from the seed
+        self.checkpoint = Checkpoint(folder)
+        self.state = self.checkpoint.load(start)
+        self.states = ClientStates(folder / "clients", len(dataset))
+        self.states.recall(self.checkpoint.rounds(self.state), self.state.round, self.state.done)
         kind = client_class(config.train.task)  # last, since it is to be closed
         self.client = kind(self.loaded, dataset, config.train, seed=config.seed, start=start, folder=folder)
+        self.without_room: frozenset[int] = frozenset()  # clients that cannot train, by place
 
     def go(self, show: bool) -> None:
         """Train what is left to train, and finish."""
@@ -166,6 +143,8 @@ class Simulation:
         )
         try:
             with bar, frozen_gc():
+                drawn = {place for round in range(self.state.round, train.rounds) for place in self.sampled(round)}
+                self.without_room = without_room(self.client, sorted(drawn))
                 for round in range(self.state.round, train.rounds):
                     self.one_round(round, bar)
         finally:
@@ -177,23 +156,25 @@ class Simulation:
         train, state = self.config.train, self.state
         started = time.perf_counter() - sum(c["seconds"] for c in state.done)
         message = self.method.broadcast(state.adapter, state.server, cosine_rate(train, round), round)
-        for index in self.sampled(round)[len(state.done) :]:
-            state.done.append(self.one_client(index, message))
-            save_progress(self.checkpoint, state)
+        for place in self.sampled(round)[len(state.done) :]:
+            state.done.append(self.one_client(place, message))
+            self.checkpoint.commit_turn(state)
             if self.on_client:
-                self.on_client(round, self.dataset.ids[index].as_py())
+                self.on_client(round, state.done[-1]["client"])
             bar.update()
         numbers = {"clients": len(self.dataset), "expected": train.clients_per_round, "round": round}
-        state.adapter, state.server = self.method.step(
-            state.adapter, state.server, state.deltas, state.uploads, **numbers
-        )
-        line = self.summary(message, time.perf_counter() - started)
+        adapter, server = self.method.step(state.adapter, state.server, state.deltas, state.uploads, **numbers)
+        taken = all(map(is_finite, (adapter, *server.values())))
+        if taken:
+            state.adapter, state.server = adapter, server
+        dropped = None if taken else "the server's step is not finite"
+        line = self.summary(message, time.perf_counter() - started, dropped)
         if line["loss"] is not None:
             bar.set_postfix(loss=f"{line['loss']:.3f}")
-        state.last, state.round, state.seconds = line, round + 1, state.seconds + line["seconds"]
+        state.round, state.seconds = round + 1, state.seconds + line["seconds"]
         state.done, state.deltas, state.uploads = [], RunningMean(), RunningMean()
-        save_progress(self.checkpoint, state)
-        append_history(self.history, line)
+        self.checkpoint.commit_round(state, line)
+        self.states.settle(line)
 
     def sampled(self, round: int) -> list[int]:
         """The places of a round's clients."""
@@ -211,35 +192,42 @@ class Simulation:
         all_of_it = self.client.keeps_start and round > 0  # in round 0 what is sent is the initial adapter
         return {name: t for name, t in self.given.items() if all_of_it or name not in sent}
 
-    def one_client(self, index: int, message: Broadcast) -> dict[str, Any]:
+    def one_client(self, place: int, message: Broadcast) -> dict[str, Any]:
         """Train one client and fold its update into the round; an update that is not finite is left out."""
-        began, name = time.perf_counter(), self.dataset.ids[index].as_py()
-        own = self.states.load(index, message.round)
+        began, name = time.perf_counter(), self.dataset.ids[place].as_py()
+        turn = {"client": name, "place": place, "samples": int(self.dataset.sizes[place])}
+        if place in self.without_room:
+            return turn | dict(NOTHING) | {"seconds": time.perf_counter() - began}
+        own = self.states.load(place)
         result = self.client.train(name, message, self.method.algorithm, own)
-        update = self.method.update(message, result.local, own, result.steps, name)
-        samples = int(self.dataset.sizes[index])
+        local, bound, distance = result.local, self.config.train.max_update_norm, None
+        if bound is not None:
+            local, distance = within(local, message.adapter, bound)
+        update = self.method.update(message, local, own, result.steps, name)
+        state = None
         if good := update.finite:
-            self.state.deltas.add(update.delta, float(samples) if self.method.weighting == "samples" else 1.0)
+            weight = float(turn["samples"]) if self.method.weighting == "samples" else 1.0
+            self.state.deltas.add(update.delta, weight)
             if update.upload:
                 self.state.uploads.add(update.upload, 1.0)
-            self.states.save(index, message.round, update.client_state)
+            state = self.states.save(place, message.round, update.client_state)
         sent = self.method.sent(message.adapter)
-        return {
-            "client": name,
-            "samples": samples,
+        return turn | {
             "loss": result.loss if math.isfinite(result.loss) else None,
             "update_norm": norm(update.delta) if good else None,
             **{key: value if math.isfinite(value) else None for key, value in result.metrics.items()},
-            "left_out": None if good else "update is not finite",
+            "left_out": None if good else NOT_FINITE,
+            "bounded": distance if local is not result.local else None,  # the norm before it was scaled down
+            "state": state,
             "steps": result.steps,
             "tokens": result.tokens,
             "skipped_records": result.skipped,
-            "bytes_down": nbytes(sent, message.extra, message.terms, self.once(index, sent, message.round)),
+            "bytes_down": nbytes(sent, message.extra, message.terms, self.once(place, sent, message.round)),
             "bytes_up": nbytes(update.delta, update.upload),
             "seconds": time.perf_counter() - began,
         }
 
-    def summary(self, message: Broadcast, seconds: float) -> dict[str, Any]:
+    def summary(self, message: Broadcast, seconds: float, dropped: str | None) -> dict[str, Any]:
         """A finished round's line of history."""
         done = self.state.done
         kind = client_class(self.config.train.task)
@@ -249,6 +237,8 @@ class Simulation:
             **{key: weighted(done, key) for key in ("loss", *kind.metrics)},
             "reported": sum(not c["left_out"] for c in done),
             "left_out": [c["client"] for c in done if c["left_out"]],
+            "bounded": [c["client"] for c in done if c["bounded"] is not None],
+            "dropped": dropped,
             "bytes_down": sum(c["bytes_down"] for c in done),
             "bytes_up": sum(c["bytes_up"] for c in done),
             "tokens": sum(c["tokens"] for c in done),
@@ -257,24 +247,31 @@ class Simulation:
         }
 
     def finish(self) -> None:
-        """Write the adapter, and the manifest that makes the run a finished one."""
-        train, history = self.config.train, read_history(self.history)
+        """Write the adapter, and the manifest that makes the run a finished one.
+
+        `FedkitError` where no round of the last ones counted; then it is none.
+        """
+        train, totals, whys = self.config.train, Counter[str](), list[str | None]()
+        for line in self.checkpoint.rounds(self.state):
+            whys.append(reason(line))
+            totals.update({key: line[key] for key in ("bytes_down", "bytes_up", "tokens")})
+            totals.update({key: len(line[key]) for key in ("left_out", "bounded")})
+            totals["dropped"] += line["dropped"] is not None
+        if len(whys) != train.rounds:
+            raise RuntimeError(f"{self.folder}: {len(whys)} rounds of {train.rounds} when the run was to be finished")
+        check_end(whys)
         privacy = self.method.statement(
             len(self.dataset), train.clients_per_round, train.rounds, initial=self.config.initial
         )
-        save_state(self.state.adapter, self.folder / "adapter.safetensors")
+        save_state(self.state.adapter, self.folder / ADAPTER, remedy=GOES_ON)
         manifest = {
             "config": self.config.as_dict(),
-            "rounds": len(history),
+            "files": kept_sums(self.folder),
+            "rounds": len(whys),
             "seconds": self.state.seconds,
-            "bytes_down": sum(line["bytes_down"] for line in history),
-            "bytes_up": sum(line["bytes_up"] for line in history),
-            "tokens": sum(line["tokens"] for line in history),
-            "left_out": sum(len(line["left_out"]) for line in history),
+            **{key: totals[key] for key in ("bytes_down", "bytes_up", "tokens", "left_out", "bounded", "dropped")},
             "privacy": privacy,
             "peak_memory_mb": peak_memory_mb(),
             **environment(self.loaded.device),
         }
-        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=1))
-        self.checkpoint.unlink(missing_ok=True)
-        forget_key(self.folder)
+        write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1), remedy=GOES_ON)

@@ -13,6 +13,8 @@ from pathlib import Path
 from ..common.errors import FedkitError
 from ..common.files import user_path
 
+WITHOUT_ROOM = ("refuse", "leave_out")
+
 
 @dataclass(frozen=True)
 class LoraSpec:
@@ -70,6 +72,9 @@ class TrainSpec:
     dynamic_epochs: float | None = None
     task: str = "sft"  # what a client trains: sft (answers) or dpo (preference pairs); see `fedkit.training.registry`
     beta: float = 0.1  # of DPO, Rafailov et al. 2023 equation 7 (settings: 0.1)
+    # The largest Euclidean norm of a client's update, beyond which it is scaled down, before any privacy mechanism.
+    max_update_norm: float | None = None
+    without_room: str = "refuse"  # a client all of whose prompts fill `max_length`: refuse the run, or leave_out
 
     def steps_of(self, records: int, clients: int) -> int:
         """Local steps of a client of so many records in a federation of so many clients.

@@ -211,25 +211,29 @@ def test_scaffold_starts_as_fedavg_to_the_bit(one_round):
 
 @pytest.mark.parametrize("drawn", [5, 2])
 def test_scaffold_variates_of_a_real_run(tiny_loaded, tiny_spec, federation, tmp_path, monkeypatch, drawn):
-    """The c that the server sends is the mean of all five c_k on disk, zero for a client that was never drawn."""
+    """The c that the server sends is the mean of all five c_k that are kept, zero for a client that was never drawn."""
     from fedkit.algorithms.scaffold import Scaffold
-    from fedkit.training.checkpoint import ClientStates
+    from fedkit.training.client_states import ClientStates
 
-    sent, real = [], Scaffold.broadcast_extra
+    sent, own, real, save = [], {}, Scaffold.broadcast_extra, ClientStates.save
 
     def spy(self, server, adapter):
         sent.append(real(self, server, adapter))
         return sent[-1]
 
+    def kept(self, place, round, state):
+        if round < 2:
+            own[place] = state
+        return save(self, place, round, state)
+
     monkeypatch.setattr(Scaffold, "broadcast_extra", spy)
+    monkeypatch.setattr(ClientStates, "save", kept)
     train = dataclasses.replace(SHORT, rounds=3, clients_per_round=drawn)
     done = run(make_config(tiny_spec, federation, "scaffold", train), federation, tmp_path, loaded=tiny_loaded)
-    states = ClientStates(done.folder / "clients")
-    own = [state for k in range(5) if (state := states.load(k, 2))]
     assert len(own) == len({c["client"] for line in done.history[:2] for c in line["clients"]}) >= drawn
     assert len(sent) == 3 and max(float(t.abs().max()) for t in sent[2].values()) > 0.01
     for name, t in sent[2].items():
-        torch.testing.assert_close(t, sum(state[name] for state in own) / 5, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(t, sum(state[name] for state in own.values()) / 5, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +253,8 @@ def test_scaffold_variates_of_a_real_run(tiny_loaded, tiny_spec, federation, tmp
         ("ffa_lora", {"r": 8}, "unknown parameter of ffa_lora 'r'; known: none"),
         ("fedprox", {"mu": -1}, "mu of fedprox is -1.0; it must be finite and at least 0"),
         ("fedprox", {"mu": float("nan")}, "mu of fedprox is nan; it must be finite and at least 0"),
+        ("fedprox", {"mu": 1e39}, r"mu of fedprox is 1e\+39; it must be finite in single precision and at least 0"),
+        ("fedavgm", {"eta": 10**400}, "eta of fedavgm is inf; it must be finite and above 0"),
         ("fedavgm", {"beta": 1.5}, "beta of fedavgm is 1.5; it must be finite and at least 0 and below 1"),
         ("fedavgm", {"eta": 0.0}, "eta of fedavgm is 0.0; it must be finite and above 0"),
         ("fedadagrad", {"eta": -1}, "eta of fedadagrad is -1.0; it must be finite and above 0"),

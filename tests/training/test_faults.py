@@ -15,7 +15,8 @@ from core_tools import SHORT, make_config, same, without_time
 
 from fedkit.common.errors import FedkitError
 from fedkit.privacy.primitives import sample_clients
-from fedkit.training.checkpoint import ClientStates, load_progress, read_history
+from fedkit.training.checkpoint import Checkpoint, read_checkpoint, read_lines
+from fedkit.training.client_states import ClientStates
 from fedkit.training.models import load_state, save_state
 from fedkit.training.simulation import run
 
@@ -55,7 +56,7 @@ def test_killed_ten_times_and_resumed_is_bit_equal_to_unbroken(outcome, algorith
     assert rounds == sorted(rounds) and len(set(rounds)) > 2, rounds  # spread over the run, and nothing lost
     folders = [Path(x["folder"]) for x in (whole, killed)]
     assert same(*(load_state(f / "adapter.safetensors") for f in folders))
-    one, two = (without_time(read_history(f / "history.jsonl")) for f in folders)
+    one, two = (without_time(list(read_lines(f / "history.jsonl"))) for f in folders)
     assert one == two and len(one) == 16
     assert files(folders[0]) == files(folders[1])
     states = [name for name in files(folders[0]) if name.startswith("clients")]
@@ -70,7 +71,8 @@ def test_two_processes_on_one_run_train_it_once(outcome):
     assert sorted(map(len, together["trained"])) == [0, 48]
     folder, whole = Path(together["folder"]), Path(outcome["fedadam"]["whole"]["folder"])
     assert same(load_state(folder / "adapter.safetensors"), load_state(whole / "adapter.safetensors"))
-    assert without_time(read_history(folder / "history.jsonl")) == without_time(read_history(whole / "history.jsonl"))
+    one, two = (without_time(list(read_lines(f / "history.jsonl"))) for f in (folder, whole))
+    assert one == two
     assert files(folder) == files(whole)
 
 
@@ -101,9 +103,8 @@ def broken(tiny_loaded, tiny_spec, federation, tmp_path, frozen):
     with pytest.raises(Stop):
         run(config, federation, tmp_path, loaded=tiny_loaded, progress=False, on_client=stop)
     folder = tmp_path / config.hash
-    assert (
-        load_progress(folder / "checkpoint.safetensors").round == 2 and len(read_history(folder / "history.jsonl")) == 2
-    )
+    assert read_checkpoint(folder / "checkpoint.safetensors")[0].round == 2
+    assert len(list(read_lines(folder / "history.jsonl"))) == 2
     turns.clear()
 
     def resume():
@@ -135,12 +136,62 @@ def test_a_half_written_history_line(broken, whole):
     check(resume()[0], whole)
 
 
+@pytest.fixture
+def killed_at(tiny_loaded, tiny_spec, federation, tmp_path, monkeypatch, frozen):
+    """A scaffold run stopped where a turn or a round is committed for the n-th time; a function that resumes it."""
+    config = make_config(tiny_spec, federation, "scaffold", TRAIN)
+
+    def start(name, times, *, committed):
+        real, calls = getattr(Checkpoint, name), []
+
+        def killed(self, *rest):
+            calls.append(rest)
+            if len(calls) < times or committed:
+                real(self, *rest)
+            if len(calls) == times:
+                raise Stop
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoint, name, killed)
+            with pytest.raises(Stop):
+                run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
+        return tmp_path / config.hash
+
+    def resume():
+        return run(config, federation, tmp_path, loaded=tiny_loaded, progress=False)
+
+    return start, resume
+
+
 @pytest.mark.parametrize("kept", [0, 30])
-def test_killed_between_the_checkpoint_and_the_history_line(broken, whole, kept):
+def test_killed_between_the_checkpoint_and_the_history_line(killed_at, whole, kept):
     """The checkpoint is of round 2, the line of round 1 is missing or cut: it is taken from the checkpoint."""
-    folder, resume = broken
+    start, resume = killed_at
+    folder = start("commit_round", 2, committed=True)
     lines = (folder / "history.jsonl").read_text().splitlines(keepends=True)
     (folder / "history.jsonl").write_text(lines[0] + lines[1][:kept])
+    check(resume(), whole)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_killed_at_the_commit_of_a_turn(killed_at, whole, committed):
+    """The client's state is on disk before its turn counts: after the commit there is nothing left to write."""
+    start, resume = killed_at
+    start("commit_turn", 5, committed=committed)
+    check(resume(), whole)
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut", "another's"])
+def test_a_lost_client_state_is_known_and_the_remedy_gives_the_unbroken_run(broken, whole, fault):
+    """Were it taken for that of a client that never took part, the run would end elsewhere without a word."""
+    folder, resume = broken
+    path, *_, other = sorted((folder / "clients").iterdir())
+    path.write_bytes(path.read_bytes()[:-1] if fault == "cut" else other.read_bytes())
+    if fault == "gone":
+        path.unlink()
+    with pytest.raises(FedkitError, match="state of the run is lost .*; delete .* to train this run anew") as caught:
+        resume()
+    Path(str(caught.value).partition("; delete ")[2].partition(" to train")[0]).unlink()  # as it says
     check(resume()[0], whole)
 
 
@@ -170,7 +221,7 @@ def test_a_client_state_written_but_not_committed(broken, whole, federation, com
     path = folder / "clients" / f"{index:07d}.r2.safetensors"
     assert not path.exists()
     if complete:
-        ClientStates(folder / "clients").save(index, 2, {k: t + 1 for k, t in whole.adapter.items()})
+        ClientStates(folder / "clients", 5).save(index, 2, {k: t + 1 for k, t in whole.adapter.items()})
     else:
         path.with_name(f".{path.name}.a1b2c3.tmp").write_bytes(b"half")
     check(resume()[0], whole)
@@ -210,5 +261,5 @@ def test_a_checkpoint_that_cannot_be_read_stops_with_its_name(broken):
     folder, resume = broken
     path = folder / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(FedkitError, match="checkpoint.safetensors: unreadable checkpoint .*; delete it to start"):
+    with pytest.raises(FedkitError, match="checkpoint.safetensors: unreadable checkpoint .*; delete .* anew"):
         resume()
