@@ -160,7 +160,7 @@ def _answer(model: Any, tokenizer: Any, rows: Sequence[_Row], limit: int, temper
         tokens, positions, cache = chosen[:, None], positions[:, -1:] + 1, out.past_key_values
         if len(going) < len(active):
             keep = torch.tensor(going, device=device)
-            cache.batch_select_indices(keep)
+            cache.reorder_cache(keep)  # which all kinds of layers have
             tokens, positions, mask = tokens[keep], positions[keep], mask[keep]
             active = [active[i] for i in going]
 

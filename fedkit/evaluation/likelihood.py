@@ -49,11 +49,14 @@ def continuation_nll(
     kept by model, adapter and row, and read again by any later call. `FedkitError` for a row with no context or
     nothing to score, or a cache that cannot be read.
     """
+    from ..training.models import check_length
+
     for at, (ids, start) in enumerate(rows):
         if not 1 <= start < len(ids):
             raise FedkitError(
                 f"row {at}: {len(ids)} tokens scored from {start}; leave a token before and one token to score"
             )
+    check_length(loaded.model, max((len(ids) for ids, _ in rows), default=0), "the longest text")
     keys = [_key(ids, start) for ids, start in rows]
     different = dict(zip(keys, rows, strict=True))
     order = sorted(different, key=lambda key: (_beginning(different[key]), -len(different[key][0]), key))
@@ -170,7 +173,7 @@ def _batch(loaded: Loaded, rows: Sequence[Row]) -> np.ndarray:
     past = None
     if shared:
         past = loaded.model(input_ids=ids[:1, :shared], use_cache=True, logits_to_keep=1).past_key_values
-        past.batch_repeat_interleave(len(rows))
+        past.reorder_cache(torch.zeros(len(rows), dtype=torch.long))  # one row, repeated; all kinds of layers have it
     inputs = {"input_ids": ids[:, shared:], "attention_mask": mask, "past_key_values": past, "use_cache": bool(shared)}
     logits = logits_at(loaded.model, keep, **inputs)
     loss = torch.nn.functional.cross_entropy(logits, targets[keep], reduction="none")

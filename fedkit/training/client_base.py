@@ -27,7 +27,7 @@ from ..common.console import quiet
 from ..common.seeds import generator, torch_seed
 from ..data.federated import FederatedDataset
 from .losses import has_plain_head
-from .models import Loaded, adapter_state, set_adapter_state, trainable
+from .models import Loaded, adapter_state, check_length, set_adapter_state, trainable
 from .prompts import get_template
 from .specs import TrainSpec
 
@@ -130,6 +130,7 @@ class LoraClient:
         self.loaded, self.dataset, self.spec, self.seed = loaded, dataset, train, seed
         self.start, self.folder = start, folder
         self.template = get_template(train.template)
+        check_length(loaded.model, train.max_length, "max_length")
         self._encoded: OrderedDict[str, Any] = OrderedDict()
         self._parameters = trainable(loaded.model)
         self._unwrapped = loaded.model.get_base_model().__dict__.get("forward")
@@ -170,6 +171,7 @@ class LoraClient:
             "weight_decay": 0.0,
             "max_grad_norm": spec.max_grad_norm,
             "max_length": None,
+            "router_aux_loss_coef": 0.0,  # of experts: no part of either paper's loss, and not a sum over tokens
             "train_sampling_strategy": "sequential",
             "remove_unused_columns": False,
             "gradient_checkpointing": self.loaded.spec.gradient_checkpointing,

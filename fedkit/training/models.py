@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ GOES_ON = (  # the remedy where a file of a run in progress cannot be written
     "free space or mend its rights, and start again: the run goes on from its last finished client, with the very same"
     " result"
 )
+BASE_FILES = (".json", ".safetensors", ".bin", ".model", ".txt")  # what a base model's folder is named by
 QUANTIZATION = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}}
 
 
@@ -74,7 +76,7 @@ def base_fingerprint(name: str) -> str:
     if not folder.is_dir():
         return name
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".model")):
+    for path in sorted(p for p in folder.iterdir() if p.suffix in BASE_FILES):
         stat = path.stat()
         small = stat.st_size <= 64e6
         digest.update(path.name.encode())
@@ -135,9 +137,59 @@ def _load_base(spec: ModelSpec, device: torch.device) -> Any:
     location = model_location(spec.name)
     try:
         with quiet():
-            return AutoModelForCausalLM.from_pretrained(location, **options)
+            model, read = AutoModelForCausalLM.from_pretrained(
+                location, **options, output_loading_info=True, ignore_mismatched_sizes=True
+            )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise FedkitError(_no_model(spec.name, error)) from error
+    _check_whole(spec.name, read)
+    config = model.config.get_text_config()
+    if getattr(config, "output_router_logits", False):  # of no use to answers, and in the way of their cache
+        config.output_router_logits = False
+    return model
+
+
+def _check_whole(name: str, read: Mapping[str, Any]) -> None:
+    """Refuse a model whose files lack tensors or have others: transformers would draw them by chance.
+
+    A tied tensor is not lacking.
+    """
+    faults = {
+        "its files lack {}, which would be random numbers": sorted(read["missing_keys"]),
+        "{} has another shape than config.json says": sorted(str(key[0]) for key in read["mismatched_keys"]),
+        "{}": [str(said) for said in read["error_msgs"]],
+    }
+    for said, names in faults.items():
+        if names:
+            more = f" and {len(names) - 1} more" if names[1:] else ""
+            raise FedkitError(
+                f"base model {name!r} is not whole: {said.format(names[0] + more)}; fetch its files anew, all shards,"
+                " or give another model"
+            )
+    if unread := sorted(read["unexpected_keys"]):
+        more = f" and {len(unread) - 1} more" if unread[1:] else ""
+        warnings.warn(
+            f"base model {name!r}: {unread[0]}{more} of its files {'are' if more else 'is'} no part of its architecture"
+            " and left out",
+            stacklevel=5,
+        )
+
+
+def learned_positions(model: Any) -> int | None:
+    """Tokens that a model with a learned embedding for each position reads at most (GPT-2, OPT); None for others."""
+    base = model.get_base_model()
+    most = getattr(base.config.get_text_config(), "max_position_embeddings", None)
+    words = base.get_input_embeddings()
+    others = (m for m in base.modules() if isinstance(m, torch.nn.Embedding) and m is not words)
+    # OPT's first position has the number 2
+    return most if most and any(most <= m.num_embeddings <= most + 2 for m in others) else None
+
+
+def check_length(model: Any, tokens: int, what: str) -> None:
+    """`FedkitError` where a model has no positions for so many tokens; `what` is their name."""
+    most = learned_positions(model)
+    if most is not None and tokens > most:
+        raise FedkitError(f"{what} is {tokens}, but the base model has {most} positions; lower it to {most}")
 
 
 def load_tokenizer(name: str) -> Any:

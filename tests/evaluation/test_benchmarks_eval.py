@@ -23,7 +23,8 @@ from fedkit.evaluation.specs import AVERAGE, EvalSpec
 from fedkit.profiles import get_profile
 from fedkit.session import Session
 from fedkit.training.models import initial_state, load_model, set_adapter_state
-from fedkit.training.prompts import conversation_prompt, get_template
+from fedkit.training.prompts import conversation_prompt, encode_prompt, get_template
+from fedkit.training.tokens import text_ids
 from tools.loopback_judge import LoopbackServer
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -148,7 +149,10 @@ def test_the_second_turn_sees_the_first_and_the_models_own_answer(loaded, monkey
     items = MT_BENCH.items(place(limit=1), "")
     assert MT_BENCH.answer(subject(loaded, "vicuna_v1.1"), items) == [["answer 1", "answer 2"]]
     first, second = asked[0][0], asked[1][0]
-    assert second.startswith(f"{first}answer 1</s>") and items[0]["turns"][1] in second
+    assert second[:2] == (*first, "answer 1") and items[0]["turns"][1] in second[2]
+    tokenizer = loaded.tokenizer
+    closed = [*encode_prompt(tokenizer, first), *text_ids(tokenizer, ["answer 1"])[0], tokenizer.eos_token_id]
+    assert encode_prompt(tokenizer, second)[: len(closed)] == closed
 
 
 def test_judges_items_name_prompts_by_category_and_turn():

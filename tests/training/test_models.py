@@ -216,3 +216,76 @@ def test_a_base_is_named_by_its_content(tiny_folder, tmp_path):
         (other / part).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         assert base_fingerprint(str(other)) != name
     assert base_fingerprint("nobody/a-model") == "nobody/a-model"
+
+
+# --- a base model must be whole
+
+
+def damaged(tiny_folder, folder, change, shards=None):
+    """A copy of the tiny model whose tensors `change` has altered; `shards`: a size at which they are split."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    if shards is None:
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+    (folder / "model.safetensors").unlink()
+    places = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(sorted(tensors))}
+    for file in sorted(set(places.values())):
+        save_file({n: tensors[n] for n, own in places.items() if own == file}, folder / file, metadata={"format": "pt"})
+    index = {"metadata": {"total_size": 0}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (
+            lambda t: t.pop("model.layers.1.mlp.up_proj.weight"),
+            "lack model.layers.1.mlp.up_proj.weight, which would be",
+        ),
+        (lambda t: [t.pop(n) for n in list(t) if n != "model.norm.weight"], "lack lm_head.weight and 19 more, which"),
+        (
+            lambda t: t.update({"model.norm.weight": torch.ones(63)}),
+            "whole: model.norm.weight has another shape than config.json says",
+        ),
+        (lambda t: t.update({"model.norm.wait": t.pop("model.norm.weight")}), "lack model.norm.weight, which would"),
+    ],
+)
+def test_a_base_that_lacks_tensors_is_refused_by_name(tiny_folder, tiny_spec, tmp_path, change, said):
+    """Transformers draws them by chance, others each time, and only warns."""
+    folder = damaged(tiny_folder, tmp_path / "base", change)
+    with pytest.raises(FedkitError, match=said) as caught:
+        load_model(replace(tiny_spec, name=str(folder)))
+    assert str(folder) in str(caught.value)
+
+
+def test_shards_are_read_whole_or_not_at_all(tiny_folder, tiny_spec, tmp_path):
+    folder = damaged(tiny_folder, tmp_path / "base", lambda t: None, shards=2)
+    ids = torch.arange(3, 23)[None]
+    with torch.no_grad():
+        whole, split = (load_model(replace(tiny_spec, name=str(f))).model.eval()(ids) for f in (tiny_folder, folder))
+    assert torch.equal(whole.logits, split.logits)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(FedkitError, match="model-00002-of-00002.safetensors"):
+        load_model(replace(tiny_spec, name=str(folder)))
+
+
+def test_tied_weights_are_no_fault_and_strange_tensors_are_said(tmp_path, tiny_tokenizer, tiny_spec):
+    """A tied head is in no file; a tensor that the architecture has no place for is left out, by name."""
+    from safetensors.torch import load_file, save_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=400, tie_word_embeddings=True, **sizes)).save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert "lm_head.weight" not in tensors
+    base = load_model(replace(tiny_spec, name=str(tmp_path))).model.get_base_model()
+    assert base.lm_head.weight.data_ptr() == base.model.embed_tokens.weight.data_ptr()
+    save_file({**tensors, "extra.weight": torch.ones(2)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.warns(UserWarning, match="extra.weight of its files is no part of its architecture and left out"):
+        load_model(replace(tiny_spec, name=str(tmp_path)))

@@ -22,6 +22,7 @@ ORDINARY = (
     "",
     "emoji 🙂 and x <-> y | z",
 )
+T5_IDS = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
 KINDS = ("embedded", "bpe", "chatml", "sentencepiece_bpe", "sentencepiece_unigram", "t5", "slow_bytes", "deaf")
 
 
@@ -45,6 +46,7 @@ def sentencepiece_folder(tmp_path_factory):
                 hard_vocab_limit=False,
                 character_coverage=0.99,
                 minloglevel=2,
+                **(T5_IDS if name == "spiece.model" else {}),
             )
         return folder
 
@@ -75,7 +77,7 @@ def tokenizers(tiny_tokenizer, sentencepiece_folder, tmp_path_factory):
     config = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     (bpe / "tokenizer_config.json").write_text(json.dumps(config))
     (unigram / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"})
+        json.dumps({"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"})
     )
     plain = sentencepiece_folder("unigram")
     (plain / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": "XLNetTokenizer"}))
