@@ -155,6 +155,14 @@ def user_path(path: str | Path) -> Path:
         raise FedkitError(f"{str(path)!r} is no path on this machine ({error}); write it out from / on") from error
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """What a pattern matches in a folder, sorted, without names that begin with a dot, at any depth.
+
+    File managers and archives leave such names beside real ones (`._table.csv` of macOS); partial files have them too.
+    """
+    return sorted(p for p in folder.glob(pattern) if not any(x.startswith(".") for x in p.relative_to(folder).parts))
+
+
 def project_root() -> Path:
     """The checkout that a notebook or shell stands in: the nearest folder above with `reproduce.py`, else here."""
     here = Path.cwd()

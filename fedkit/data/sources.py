@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.errors import FedkitError
+from ..common.files import visible
 
 _SHARD = re.compile(r"^(?P<stem>.*)-(?P<i>\d{5})-of-(?P<n>\d{5})(?:-[0-9a-f]{16})?(?P<end>\..*)$")
 _COPY = re.compile(
@@ -65,12 +66,8 @@ def tables(folder: str, stem: str, *others: str) -> tuple[str, ...]:
 
 
 def matches(base: Path, pattern: str) -> tuple[Path, ...]:
-    """The files of a pattern, sorted; `FedkitError` for a part of a table's shards, or two copies of one file.
-
-    Names that begin with a dot are passed over: file managers and archives leave them (`._train.json` of macOS).
-    """
-    every = (path for path in base.glob(pattern))
-    paths = sorted(p for p in every if not any(part.startswith(".") for part in p.relative_to(base).parts))
+    """The visible files of a pattern, sorted; `FedkitError` for a part of a table's shards, or two copies of one."""
+    paths = visible(base, pattern)
     if len(paths) == 1 and not _SHARD.match(paths[0].name):
         return tuple(paths)
     _refuse_copies(paths)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.code import code_hash
 from ..common.errors import FedkitError, unknown
 from ..common.parent import end_with_parent
+from ..data.datasets.registry import get_dataset
 from ..data.origins import QUESTIONS, RECORDS, Origin
 from ..training.models import Loaded, State, adapter_state, base_fingerprint
 from ..training.runs import Run
@@ -51,6 +52,7 @@ class Exam:
     seed: int = 0  # of sampled answers
     progress: bool = False
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)  # by benchmark: where its items are from
+    records: tuple[Origin, ...] = ()  # that were read so far, for a model that was trained on some of them
 
 
 def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, *rest: Any) -> Exam:
@@ -77,7 +79,8 @@ def set_exam(suite: str | Suite | None, dataset: str, pool: Pool, limit: Limit, 
         origins[name] = parts or (Origin(name, QUESTIONS, "given"),)
         if not items[name]:
             raise FedkitError(f"{BENCHMARKS[name].title} has no items; fetch its files anew or raise the limit")
-    return Exam(suite, items, *rest, origins=origins)
+    records = tuple(origin for origin in read.all if origin.part == RECORDS)
+    return Exam(suite, items, *rest, origins=origins, records=records)
 
 
 def judges_of(suite: Suite, given: Judge | Mapping[str, Judge] | None, folder: Path) -> dict[str, Judge]:
@@ -147,7 +150,16 @@ def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, J
         if report is not None:
             reports[name] = report
     names = dict.fromkeys(one.name for one in judges.values())
-    return Row(exam.suite, ", ".join(names) or NO_JUDGE, parts, exam.items, answers, cached, reports, exam.origins)
+    read = (exam.origins, _trained_on(exam, loaded))
+    return Row(exam.suite, ", ".join(names) or NO_JUDGE, parts, exam.items, answers, cached, reports, *read)
+
+
+def _trained_on(exam: Exam, loaded: Loaded) -> tuple[Origin, ...]:
+    """Where the records of a trained model's dataset came from, as far as they were read in this session."""
+    if not isinstance(loaded, Handle) or not loaded.dataset or loaded.carried() is None:
+        return ()
+    own = {source.name for source in get_dataset(loaded.dataset).sources}
+    return tuple(origin for origin in exam.records if origin.source in own)
 
 
 def run_all(

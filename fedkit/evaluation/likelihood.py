@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.errors import FedkitError
+from ..common.files import visible
 
 if TYPE_CHECKING:
     from ..training.models import Loaded
@@ -207,7 +208,7 @@ class _Store:
     def read(self) -> dict[bytes, float]:
         """All that is there."""
         known: dict[bytes, float] = {}
-        for path in sorted(self.folder.glob("*.npz")):
+        for path in visible(self.folder, "*.npz"):
             try:
                 with np.load(path, allow_pickle=False) as file:
                     keys, values = file["keys"], file["nll"]

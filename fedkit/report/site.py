@@ -14,7 +14,7 @@ from typing import Any
 
 from ..common.console import printable
 from ..common.errors import FedkitError
-from ..common.files import read_json, write_text
+from ..common.files import read_json, visible, write_text
 from ..data.origins import origins_of, sentence
 from . import paper
 from .cells import cell
@@ -61,7 +61,7 @@ def collect(results: Path) -> dict[str, Any]:
     """What the page shows, read from a results folder: summary, counts, claims, tables, figures, notebooks."""
     summary = _summary(_json(results / "summary.json", dict))
     notebooks = [_notebook(entry, results) for entry in _json(results / "status.json", list)]
-    claims, tables = _claims(results), sorted((results / "tables").glob("*.csv"))
+    claims, tables = _claims(results), visible(results / "tables", "*.csv")
     return {
         "summary": summary,
         "profile": summary.get("profile", results.resolve().name),
@@ -72,7 +72,7 @@ def collect(results: Path) -> dict[str, Any]:
         "tables": [_table(path) for path in tables if not path.stem.endswith("_seeds")],
         "figures": [
             {"name": path.stem, "title": title(path.stem), "src": f"figures/{path.name}", "vector": _beside(path)}
-            for path in sorted((results / "figures").glob("*.png"))
+            for path in visible(results / "figures", "*.png")
         ],
     }
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..common.files import visible
 from .notebooks import Notebook, choose, find_notebooks, needed
 from .options import Options
 from .parameters import parameters
@@ -73,7 +74,7 @@ def data_hash(data_dir: Path | None, datasets: tuple[str, ...]) -> str:
     place = Place(data_dir)
     files = {path for source in all_sources(*datasets) for path in place.files(source)}
     if not set(datasets) <= set(DATASETS):
-        files |= {path for path in data_dir.rglob("*") if path.is_file()}
+        files |= {path for path in visible(data_dir, "**/*") if path.is_file()}
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
     return _hash(json.dumps([str(data_dir), stats]))
 

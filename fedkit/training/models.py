@@ -18,7 +18,7 @@ import torch
 from ..algorithms.aggregators import State
 from ..common.console import quiet
 from ..common.errors import FedkitError, unknown
-from ..common.files import ELSEWHERE, new_file
+from ..common.files import ELSEWHERE, new_file, visible
 from ..common.seeds import torch_seed
 from .specs import ModelSpec
 
@@ -76,7 +76,7 @@ def base_fingerprint(name: str) -> str:
     if not folder.is_dir():
         return name
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.suffix in BASE_FILES):
+    for path in (p for p in visible(folder, "*") if p.suffix in BASE_FILES):
         stat = path.stat()
         small = stat.st_size <= 64e6
         digest.update(path.name.encode())

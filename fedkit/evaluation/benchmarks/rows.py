@@ -24,7 +24,8 @@ class Row:
 
     `items`: benchmark -> its items (no answers where the benchmark could not be run). `cached`: benchmarks whose
     answers lay on disk already. `reports`: benchmark -> what its ratings cost, for judges behind an API. `origins`:
-    benchmark -> where its questions, worked examples and reference answers are from.
+    benchmark -> where its questions, worked examples and reference answers are from; `records`: where those are from
+    that the model was trained on.
     """
 
     suite: Suite
@@ -35,6 +36,7 @@ class Row:
     cached: tuple[str, ...] = ()
     reports: Mapping[str, JudgeReport] = field(default_factory=dict)
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    records: tuple[Origin, ...] = ()
 
     def score(self, metric: str) -> Score:
         """The score of a column: one part's, scaled, or the mean of several (without an interval).
@@ -54,9 +56,10 @@ class Row:
         return pd.Series({name: value for name, value in values.items() if value is not None}, dtype=float)
 
     def source(self, metric: str) -> str:
-        """Where every part of what a metric measures is from: `questions: embedded world; worked examples: ...`."""
+        """Where every part of what a metric measures is from: `questions: embedded world; records: embedded world`."""
         column = next((column for column in self.suite.columns if column.name == metric), None)
-        return brief(one for name in (column.benchmarks if column else ()) for one in self.origins.get(name, ()))
+        asked = [one for name in (column.benchmarks if column else ()) for one in self.origins.get(name, ())]
+        return brief([*asked, *self.records])
 
     def by_item(self, metric: str) -> np.ndarray | None:
         """The column's score of each item, (items,), whose mean is its value; nan where unrated.
@@ -139,10 +142,10 @@ class Row:
         """
         lines = [f"{name}: {report.describe()}" for name, report in self.reports.items()]
         notes = {c.name: self.score(c.name).note for c in self.suite.columns}
-        told = sentence(origin for name in self.items for origin in self.origins.get(name, ()))
-        return "\n".join(
-            [*lines, *(f"{name}: {note}" for name, note in notes.items() if note), *([told] if told else [])]
-        )
+        lines += [f"{name}: {note}" for name, note in notes.items() if note]
+        asked = [origin for name in self.items for origin in self.origins.get(name, ())]
+        told = sentence([*asked, *self.records])
+        return "\n".join([*lines, told] if told else lines)
 
 
 def _absent(part: str) -> Score:
