@@ -126,6 +126,27 @@ def test_what_a_stopped_call_paid_is_in_the_row_of_the_next(tmp_path, answered):
     assert found[0].describe().endswith(f"; in all {whole.cost:.4f} US dollars")
 
 
+def test_a_refused_item_is_named_under_the_row_and_the_mean_says_what_it_is_over(tmp_path, answered):
+    """The server refuses one of three items: the row stands, now and when it is read again."""
+    refused = []
+
+    def fault(messages, attempt):
+        refused[:] = refused or [messages[-1]["content"]]
+        return "too long" if messages[-1]["content"] in refused else None
+
+    with LoopbackServer(six, fault) as server:
+        kit = Session("smoke", results_dir=tmp_path, offline=True, judge=JudgeChoice("toy", server.base_url))
+        rows = [kit.evaluate("fed_chatbot_it", VICUNA, limit=3) for _ in range(2)]
+        assert server.requests.total() == 3
+    ids = [str(item["id"]) for item in rows[0].items["vicuna"]]
+    (name,) = (one for one, value in zip(ids, rows[0].parts["vicuna/score"].values, strict=True) if value is None)
+    for row in rows:
+        score = row.score("Vicuna")
+        assert (score.value, score.count, score.unrated) == (6.0, 2, 1)
+        assert "a mean over the 2 of 3 items that have a rating" in score.note and score.note in row.foot
+        assert f"1 without a rating (33.3 %: 1 too long for the judge (items {name}))" in row.foot
+
+
 def test_what_a_stopped_rating_of_a_run_paid_is_told_by_the_next(tmp_path, answered):
     up, told = [False], []
     settings = {"prices": {"toy": (1e6, 1e6)}, "attempts": 1, "patience": 1, "concurrency": 1}
