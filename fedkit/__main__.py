@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
+from .common.console import say
 from .common.errors import FedkitError, unknown
 from .data.export import FORMATS, export
 from .session import Session
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _export(parser.parse_args(argv))
     except FedkitError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return 2
 
 
@@ -40,8 +41,8 @@ def _export(options: argparse.Namespace) -> int:
         kit = Session(options.profile, data_dir=options.data_dir, offline=options.offline, results_dir=scratch)
         built = kit.build(options.name, partition=options.partition, seed=options.seed)
     path, dataset = export(built.dataset, options.format, options.out), built.dataset
-    print(f"{path}: {dataset.name}, {len(dataset)} clients, {dataset.n_records} records, {built.located.describe()}")
-    print(f"dropped: {built.drops.sentence()}; fingerprint {dataset.fingerprint[:16]}")
+    what = f"{path}: {dataset.name}, {len(dataset)} clients, {dataset.n_records} records, {built.located.describe()}"
+    say(f"{what}\ndropped: {built.drops.sentence()}; fingerprint {dataset.fingerprint[:16]}", sys.stdout)
     return 0
 
 

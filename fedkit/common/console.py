@@ -9,7 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 HEADLESS = "FEDKIT_HEADLESS"  # set by reproduce.py: text bars that seldom refresh, since each refresh is kept
 
@@ -35,9 +35,11 @@ def progress(**options: Any) -> Any:
     return tqdm(mininterval=1.0, **options)
 
 
-def say(sentence: str) -> None:
-    """A sentence for whoever waits, on the error stream, at once."""
-    print(printable(sentence), file=sys.stderr, flush=True)
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a text at once, on the error stream if none is named; what the stream cannot write stands as an escape."""
+    stream = sys.stderr if stream is None else stream
+    encoding = stream.encoding or "utf-8"
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 @contextlib.contextmanager

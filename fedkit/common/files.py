@@ -46,9 +46,12 @@ def new_file(path: str | Path, mode: int = SHAREABLE, *, remedy: str = ELSEWHERE
 
 
 def write_text(path: str | Path, text: str, *, mode: int = SHAREABLE, remedy: str = ELSEWHERE) -> Path:
-    """Write a UTF-8 file whole or not at all; `FedkitError` with the remedy where the folder cannot be written."""
+    """Write a UTF-8 file whole or not at all; `FedkitError` with the remedy where the folder cannot be written.
+
+    Halves of characters, as names of files may have them, become escapes; JSON reads them back as they were.
+    """
     with new_file(path, mode, remedy=remedy) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
+from ..common.errors import FedkitError
 from ..common.files import read_json, write_json, write_text
 from ..common.parent import end_with_parent
+
+ADDRESS = 100  # bytes that a socket's path may have anywhere (107 on Linux, 103 on macOS)
 
 
 def _peak_memory_mb() -> float | None:
@@ -27,14 +31,22 @@ def _peak_memory_mb() -> float | None:
 
 
 def _kernel_config(runtime: str) -> Any:
-    """Sockets in the private folder instead of TCP ports: nothing listens, and two kernels never meet on a port."""
+    """Sockets in the private folder instead of TCP ports: nothing listens, and two kernels never meet on a port.
+
+    Jupyter's TCP, with signed messages, where the folder's path is too long for a socket's address.
+    """
     from traitlets.config import Config
 
     config = Config()
-    if os.name == "posix":
+    if os.name == "posix" and len(os.fsencode(runtime)) + len("/kernel-5") <= ADDRESS:
         config.KernelManager.transport = "ipc"
         config.KernelManager.ip = os.path.join(runtime, "kernel")
     return config
+
+
+def _literal(path: str) -> str:
+    """A path for papermill, which fills braces in paths with parameters: braces as they are."""
+    return path.replace("{", "{{").replace("}", "}}")
 
 
 def execute(job: dict[str, Any]) -> dict[str, Any]:
@@ -50,8 +62,8 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     begun = time.monotonic()
     try:
         papermill.execute_notebook(
-            job["input"],
-            job["part"],
+            _literal(job["input"]),
+            _literal(job["part"]),
             parameters=job["parameters"],
             kernel_name="python3",
             language="python",
@@ -71,13 +83,22 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     except DeadKernelError as error:
         result["status"], result["details"] = "failed", str(error)
         result["error"] = "its kernel was killed; most often the machine ran out of memory: give fewer --jobs"
+    except OSError as error:  # the executed notebook cannot be saved, most often on a full disk
+        result |= {"status": "failed", "error": _unsaved(error), "details": traceback.format_exc(), "interrupted": True}
     result["seconds"] = round(time.monotonic() - begun, 2)
     result["peak_memory_mb"] = _peak_memory_mb()
     if not result.get("interrupted"):
-        notebook = nbformat.read(job["part"], as_version=4)
-        write_text(Path(job["html"]), to_html(notebook, job["title"]))
-        os.replace(job["part"], job["output"])
+        try:
+            notebook = nbformat.read(job["part"], as_version=4)
+            write_text(Path(job["html"]), to_html(notebook, job["title"]))
+            os.replace(job["part"], job["output"])
+        except (OSError, FedkitError) as error:
+            result |= {"status": "failed", "error": _unsaved(error), "details": traceback.format_exc()}
     return result
+
+
+def _unsaved(error: Exception) -> str:
+    return f"it could not be saved ({error}); mend that, and the same command goes on from what is kept"
 
 
 def main(argv: list[str]) -> int:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..common.console import say
 from ..common.errors import FedkitError
 from .display import display_for, estimate_text, list_text, origins_text, plan_text, settings_text, words
 from .execute import Executor
+from .notebooks import passed_over
 from .options import Options, parse
 from .parameters import stored_clean
 from .plan import Step, make_plan
@@ -25,8 +27,10 @@ def main(argv: Sequence[str], *, root: Path) -> int:
     """Runs reproduce.py. `root`: the folder that holds notebooks/, requirements.lock and, by default, results/."""
     try:
         options = parse(argv, root=root)
+        if copies := passed_over(options.notebooks):
+            say(f"passed over as copies, named unlike the kit's notebooks: {', '.join(copies)}")
         if options.action == "list":
-            print(list_text(options))
+            say(list_text(options), sys.stdout)
             return 0
         steps = make_plan(options)
         if options.action == "plan":
@@ -35,7 +39,7 @@ def main(argv: Sequence[str], *, root: Path) -> int:
         with results_lock(options.folder):
             return run(make_plan(options), options)  # again: another run may have ended meanwhile
     except FedkitError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
@@ -46,12 +50,10 @@ def main(argv: Sequence[str], *, root: Path) -> int:
 
 def print_plan(steps: Sequence[Step], options: Options) -> None:
     """--plan: what would run, the settings against the paper's, memory and time on a GPU."""
-    print(plan_text(steps, options))
-    print()
-    print(settings_text(options.profile))
+    texts = [plan_text(steps, options), settings_text(options.profile)]
     if options.profile.gpu:
-        print()
-        print(estimate_text(options.profile, steps, options.seeds))
+        texts.append(estimate_text(options.profile, steps, options.seeds))
+    say("\n\n".join(texts), sys.stdout)
 
 
 def run(steps: Sequence[Step], options: Options) -> int:
@@ -87,22 +89,26 @@ def run(steps: Sequence[Step], options: Options) -> int:
         try:
             index_html(options.folder)
         except FedkitError as error:  # a product that cannot be read; the run itself is recorded
-            print(f"index.html was not written: {error}", file=sys.stderr)
+            say(f"index.html was not written: {error}")
             return code or 1
-        print(f"{words(wall)}; open {options.folder / 'index.html'}")
+        say(f"{words(wall)}; open {options.folder / 'index.html'}", sys.stdout)
     return code
 
 
 @contextmanager
 def _stopping(executor: Executor) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP make the executor wind down instead of killing this process."""
+    """Ctrl-C, SIGTERM and SIGHUP make the executor wind down instead of killing this process.
+
+    One that whoever started this process has it ignore (`nohup`, `trap '' TERM`) stays ignored.
+    """
 
     def note(number: int, frame: object) -> None:
         if executor.stop_signal is None:
-            print("stopping; partial notebooks are kept ...", file=sys.stderr, flush=True)
+            say("stopping; partial notebooks are kept ...")
         executor.stop_signal = number
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield
     finally:
@@ -117,18 +123,17 @@ def _report(outcomes: Sequence[Outcome], stop_signal: int | None, options: Optio
         if outcome.status == "refused":
             refusals.setdefault(outcome.error, []).append(outcome.number)
     for text, numbers in refusals.items():
-        print(f"{', '.join(numbers)}: {text}", file=sys.stderr)
+        say(f"{', '.join(numbers)}: {text}")
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
         where = f" (see {options.folder / outcome.html})" if outcome.html else ""
-        print(f"{outcome.number} failed: {outcome.error}{where}", file=sys.stderr)
+        say(f"{outcome.number} failed: {outcome.error}{where}")
     count = {"ran": sum(o.ran and o.status == "ok" for o in outcomes), "unchanged": sum(not o.ran for o in outcomes)}
-    print(
-        f"{count['ran']} ran, {count['unchanged']} unchanged, {len(failed) + sum(map(len, refusals.values()))} failed"
-    )
+    lost = len(failed) + sum(map(len, refusals.values()))
+    say(f"{count['ran']} ran, {count['unchanged']} unchanged, {lost} failed", sys.stdout)
     if told := origins_text(outcomes, options):
-        print(told)
+        say(told, sys.stdout)
     if stop_signal is not None:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        say("stopped; the same command goes on from here")
         return 128 + stop_signal
     return 1 if failed else 2 if refusals else 0

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..common.console import progress
+from ..common.console import printable, progress, say
 from ..data.origins import KINDS, origins_of
 from ..profiles.specs import Profile
 from ..report.setups import compare
@@ -146,12 +146,12 @@ class Display:
 
     def started(self, step: Step) -> None:
         """A notebook begins."""
-        print(f"        {step.number} {step.notebook.title}: started ({step.state})", flush=True)
+        say(f"        {step.number} {step.notebook.title}: started ({step.state})", sys.stdout)
 
     def finished(self, outcome: Outcome, done: int, total: int, left: float) -> None:
         """A notebook has ended; `left`: seconds expected until all have."""
         rest = f" ({words(left)} left)" if done < total else ""
-        print(f"[{done}/{total}] {sentence(outcome)}{rest}", flush=True)
+        say(f"[{done}/{total}] {sentence(outcome)}{rest}", sys.stdout)
 
     def tick(self, running: Sequence[str], done: int, total: int, left: float) -> None:
         """Ten times a second; a log file needs no movement."""
@@ -170,7 +170,7 @@ class BarDisplay(Display):
 
     def finished(self, outcome: Outcome, done: int, total: int, left: float) -> None:
         """A line above the bar."""
-        self._shown(total).write(sentence(outcome))
+        self._shown(total).write(printable(sentence(outcome)))
 
     def tick(self, running: Sequence[str], done: int, total: int, left: float) -> None:
         """Moves the bar."""

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from ..common.errors import FedkitError
 from .display import Display
 from .options import Options
 from .plan import Step, missing_products, time_left
-from .process import Child, stop
+from .process import Child, private_folder, stop
 from .records import Outcome
+
+
+@contextmanager
+def _temporary() -> Iterator[str]:
+    """The runner's own folder for the length of a run; FedkitError where it cannot be written."""
+    try:
+        place = private_folder()
+        with tempfile.TemporaryDirectory(prefix="fedkit-", dir=place, ignore_cleanup_errors=True) as folder:
+            yield folder
+    except OSError as error:
+        raise FedkitError(
+            f"a temporary file cannot be written ({error}); free some space there, or name another folder in TMPDIR"
+        ) from error
 
 
 class Executor:
@@ -31,7 +46,7 @@ class Executor:
 
     def run(self, refused: dict[str, str]) -> list[Outcome]:
         """Outcomes in plan order. `refused`: number -> why a notebook must not run (an unclean source)."""
-        with tempfile.TemporaryDirectory(prefix="fedkit-", ignore_cleanup_errors=True) as temporary:
+        with _temporary() as temporary:
             waiting = []
             for step in self.steps:
                 if step.number in refused:

@@ -24,6 +24,7 @@ FIELDS: Mapping[str, type] = {
 }
 _REQUIRED = ("number", "title", "minutes")
 _NUMBER = re.compile(r"\d\d(s?)")
+_NAME = re.compile(r"[0-9]{2}_\w+\.ipynb")  # and no copy, as JupyterLab (31_x-Copy1) and file managers name theirs
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,30 @@ def read_notebook(path: Path) -> Notebook:
     )
 
 
+def _files(folder: Path) -> list[Path]:
+    """The numbered .ipynb files of a folder and of its solutions, copies too."""
+    return sorted([*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("solutions/[0-9][0-9]_*.ipynb")])
+
+
+def passed_over(folder: Path) -> list[str]:
+    """Names of numbered files that are not taken for notebooks of the kit: copies of one (`31_fedavg-Copy1.ipynb`)."""
+    return [path.name for path in _files(folder) if not _NAME.fullmatch(path.name)]
+
+
 def find_notebooks(folder: Path) -> dict[str, Notebook]:
-    """All notebooks of `folder` and `folder/solutions`, by number; dependencies are known and have no circle."""
+    """All notebooks of `folder` and `folder/solutions`, by number; dependencies are known and have no circle.
+
+    Copies are left out (`passed_over`).
+    """
     if not folder.is_dir():
         raise FedkitError(f"{folder}: no such folder of notebooks; run from a full checkout or give --notebooks")
     notebooks: dict[str, Notebook] = {}
-    for path in sorted([*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("solutions/[0-9][0-9]_*.ipynb")]):
+    for path in (path for path in _files(folder) if _NAME.fullmatch(path.name)):
         notebook = read_notebook(path)
         if notebook.number in notebooks:
             raise FedkitError(
-                f"{path.name} and {notebooks[notebook.number].path.name} have one number, {notebook.number}"
+                f"{path.name} and {notebooks[notebook.number].path.name} have one number, {notebook.number};"
+                " rename the one that is yours so that it does not begin with two digits"
             )
         notebooks[notebook.number] = notebook
     for notebook in notebooks.values():
@@ -154,5 +169,6 @@ def notebook_map(folder: str | Path | None = None) -> list[dict[str, str]]:
             "datasets": ", ".join(n.datasets),
             "algorithms": ", ".join(n.algorithms),
         }
-        for n in map(read_notebook, sorted(home.glob("[0-9][0-9]_*.ipynb")))
+        for n in map(read_notebook, (path for path in _files(home) if _NAME.fullmatch(path.name)))
+        if not n.solution
     ]

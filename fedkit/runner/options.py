@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from ..common.errors import FedkitError
 from ..common.files import user_path
+from ..common.machine import cores
 from ..common.seeds import checked_seeds
 from ..data.place import data_folder
 from ..mini.records import world
@@ -21,14 +22,14 @@ EPILOG = """examples:
   python reproduce.py                                  every table and figure of the mini profile, on a laptop
   python reproduce.py --list                           notebooks, what they need, minutes, products
   python reproduce.py --profile paper --plan           what would run, against Table 7, memory and time
-  python reproduce.py --only 31 41 --seeds 0 1 -p rounds 5
+  python reproduce.py --only 31 32 --seeds 0 1 -p short_rounds 3         some notebooks, seeds and a parameter
   python reproduce.py --profile paper --only 41 --judge-model paper      rated by GPT-4, the key in OPENAI_API_KEY
 exit code: 0 all well, 1 a notebook failed, 2 a mistake in the call or the input, 130 stopped"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What one call asks for. `jobs` None: two, or one where the profile trains on a GPU."""
+    """What one call asks for. `jobs`: notebooks at a time."""
 
     profile: Profile
     results: Path
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--profile", default="mini", help="smoke, mini (default), course or paper")
     add("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; what they depend on runs if needed")
     add("--seeds", nargs="+", type=int, default=[], metavar="N", help="default: the profile's")
-    add("--jobs", type=int, metavar="N", help="notebooks at a time; default 2, on a GPU profile 1")
+    add("--jobs", type=int, metavar="N", help="notebooks at a time; default 2, on one core or a GPU profile 1")
     add("--data-dir", metavar="DIR", help="local folder of the upstream files")
     add(
         "--model",
@@ -121,7 +122,7 @@ def parse(argv: Sequence[str], *, root: Path) -> Options:
         root=root,
         only=tuple(given.only),
         seeds=seeds,
-        jobs=given.jobs or (1 if profile.gpu else 2),
+        jobs=given.jobs or (1 if profile.gpu else min(2, cores())),
         data_dir=None if given.data_dir is None else data_folder(given.data_dir),
         offline=given.offline,
         force=given.force,

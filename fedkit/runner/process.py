@@ -8,14 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from ..common.console import HEADLESS
+from ..common.console import HEADLESS, printable
 from ..common.files import read_json, write_json
 from ..common.machine import cores
 from ..data.origins import LOG, read_log
+from .child import ADDRESS
 from .options import Options
 from .plan import Step
 from .records import Outcome
@@ -46,6 +48,19 @@ def environment(options: Options, private: Path) -> dict[str, str]:
     if options.offline or options.profile.embedded:
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return env
+
+
+def private_folder() -> str | None:
+    """Where the runner's own temporary folder lies, so near that a socket in it has an address; None: no such place.
+
+    The system's (TMPDIR) if its path is short enough, else one of those that every system has.
+    """
+    longest = len("/fedkit-12345678/00s/runtime/kernel-5")
+    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        near = os.name != "posix" or len(os.fsencode(place)) + longest <= ADDRESS
+        if near and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+            return place
+    return None
 
 
 def install_kernel(private: Path) -> None:
@@ -128,10 +143,14 @@ class Child:
             self._keep_partial()
             outcome.status = "failed"
             outcome.details = self._log.read_text(encoding="utf-8", errors="replace")[-4000:]
-            outcome.error = f"its process ended with code {self.process.returncode}: {_last_line(outcome.details)}"
+            why = _full(self._private, self._part.parent) or _last_line(outcome.details)
+            outcome.error = f"its process ended with code {self.process.returncode}: {why}"
             return outcome
-        outcome.status, outcome.error = result["status"], result["error"]
-        outcome.details, outcome.html = result["details"], f"notebooks/{self.step.number}.html"
+        outcome.status, outcome.error = result["status"], _one_line(result["error"])
+        outcome.details, page = result["details"], self._part.with_name(f"{self.step.number}.html")
+        outcome.html = f"notebooks/{page.name}" if page.is_file() else ""
+        if result.get("interrupted"):
+            self._keep_partial()
         self._part.unlink(missing_ok=True)
         return outcome
 
@@ -144,7 +163,20 @@ class Child:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
+    return _one_line(lines[-1]) if lines else "no message"
+
+
+def _one_line(text: str) -> str:
+    """An error as it is printed and kept: whatever it quotes, one line that no terminal obeys."""
+    return " ".join(printable(text).split())
+
+
+def _full(*folders: Path) -> str:
+    """A sentence where there is no room on the disk of one of the folders."""
+    for folder in folders:
+        if shutil.disk_usage(folder).free < 2**20:
+            return f"the disk of {folder} is full; free some space, and the same command goes on from what is kept"
+    return ""
 
 
 def stop(children: list[Child], *, grace: float = GRACE) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from ..common.console import printable
 from ..common.errors import FedkitError
 from ..common.files import read_json, write_json, write_text
 from ..common.locks import held
@@ -149,6 +150,5 @@ def write_junit(folder: Path, profile: str, outcomes: Sequence[Outcome], wall_se
 
 
 def _clean(text: str) -> str:
-    """Without the control characters that XML 1.0 cannot hold (the colours of a traceback)."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return "".join(char for char in text if char in "\t\n" or ord(char) >= 32)
+    """Without the colours of a traceback, and without what XML 1.0 cannot hold."""
+    return re.sub("[\ufffe\uffff]", "", printable(re.sub(r"\x1b\[[0-9;]*m", "", text)))
