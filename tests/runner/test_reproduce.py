@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 
 import psutil
 import pytest
+from hostile_texts import dangers
 from runner_tools import ROOT, call, command, status, write_notebook, writes
 
 
@@ -237,3 +239,60 @@ def test_list_and_plan_are_quick_and_do_not_import_torch(tmp_path):
         assert float(seconds) < 2.0
         assert "41" in done.stdout and "Table 2" in done.stdout
     assert not (tmp_path / "results").exists()
+
+
+def test_any_folder_name_any_tmpdir_and_hostile_errors(tmp_path):
+    """Braces (papermill fills them), quotes, a TMPDIR too long for a socket; errors of data print as one line."""
+    text = "\\udcff\\x1b[2J<script>1</script>\\n::error::x"
+    write_notebook(tmp_path / "notebooks", "10", writes("made/10.txt"))
+    write_notebook(tmp_path / "notebooks", "20", f"print('{text}')", f"raise ValueError('{text}')")
+    copy = tmp_path / "notebooks" / "10_sample-Copy1.ipynb"
+    copy.write_bytes((tmp_path / "notebooks" / "10_sample.ipynb").read_bytes())
+    long = tmp_path / ("t" * 120)
+    long.mkdir()
+    results = tmp_path / "nb {2} {profile} '\"#%41 é"
+    done = call(tmp_path, "--results", str(results), env={"TMPDIR": str(long)})
+    assert done.returncode == 1 and (results / "smoke" / "made" / "10.txt").read_text() == "done"
+    assert "passed over as copies, named unlike the kit's notebooks: 10_sample-Copy1.ipynb" in done.stderr
+    assert "\n20 failed: cell [4]: ValueError: " in done.stderr and "\n::error" not in done.stdout + done.stderr
+    assert not {"\x1b", "\x07"} & set(done.stdout + done.stderr)
+    assert "\\x1b[2J<script>1</script> ::error::x" in done.stderr
+    page = (results / "smoke" / "notebooks" / "20.html").read_text(encoding="utf-8")
+    assert dangers(page) == [] and dangers((results / "smoke" / "index.html").read_text(encoding="utf-8")) == []
+    assert list(long.iterdir()) == []
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path):
+    """SIGHUP as under `nohup`, or another: the run goes on, and Ctrl-C still stops it."""
+    ignored = (signal.SIGHUP, signal.SIGTERM)
+    results = tmp_path / "results" / "smoke"
+    slow = "from pathlib import Path\nimport time\nPath(results_dir, 'begun').touch()\ntime.sleep(300)"
+    write_notebook(tmp_path / "notebooks", "10", slow)
+    process = subprocess.Popen(
+        command(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: [signal.signal(number, signal.SIG_IGN) for number in ignored],
+    )
+    wait_for(results / "begun")
+    for number in ignored:
+        process.send_signal(number)
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.count("stopping") == 1, out + err
+
+
+def test_a_full_disk_is_a_sentence(tmp_path):
+    """Files of at most 100 kB stand for a disk without room: the executed notebook, with its outputs, is larger."""
+    write_notebook(tmp_path / "notebooks", "10", "print('x' * 200_000)")
+    words = ["bash", "-c", 'ulimit -f 100; exec "$@"', "-", *command(tmp_path)]
+    done = subprocess.run(
+        words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240, check=False
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    said = r"10 failed: it could not be saved \(.*File too large.*\); mend that, and the same command goes on"
+    assert re.search(said, done.stderr)

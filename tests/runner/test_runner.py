@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,8 +16,8 @@ from fedkit.profiles import PROFILES, get_profile
 from fedkit.report.setups import compare
 from fedkit.runner.cli import main
 from fedkit.runner.display import estimate_text, settings_text, table, words
-from fedkit.runner.notebooks import choose, find_notebooks, needed, read_notebook
-from fedkit.runner.options import parse
+from fedkit.runner.notebooks import choose, find_notebooks, needed, notebook_map, passed_over, read_notebook
+from fedkit.runner.options import EPILOG, parse
 from fedkit.runner.parameters import STANDARD, convert, declared, parameters
 from fedkit.runner.plan import Step, data_hash, make_plan, notebook_hash, package_hash, time_left
 from fedkit.runner.process import environment
@@ -97,6 +98,24 @@ def test_another_base_and_world_reach_the_notebooks(notebooks, tmp_path):
         parameters([find_notebooks(notebooks)["30"]], replace(plain, params=(("base_model", "x"),)))
 
 
+def examples():
+    """All calls of reproduce.py in the README's and the help's examples, DIR being a data folder."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8") + EPILOG
+    lines = re.findall(r"^ *python reproduce\.py(.*?)(?: {2,}.*| *#.*)?$", text, re.MULTILINE)
+    return sorted({line.strip() for line in lines})
+
+
+@pytest.mark.parametrize("line", examples())
+def test_the_examples_of_readme_and_help_are_taken(tmp_path, capsys, monkeypatch, line):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    (tmp_path / "gsm8k").mkdir()
+    (tmp_path / "gsm8k" / "train.jsonl").write_text('{"question": "1 + 1?", "answer": "2 #### 2"}\n')
+    call = [str(tmp_path) if word == "DIR" else word for word in line.split()]
+    call += ["--results", str(tmp_path / "results"), *([] if {"--list", "--plan"} & set(call) else ["--plan"])]
+    assert main(call, root=ROOT) == 0, capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+
+
 # --- notebooks
 
 
@@ -124,6 +143,20 @@ def test_circle_unknown_dependency_and_double_number(tmp_path):
     write_notebook(tmp_path, "20").rename(tmp_path / "20_other.ipynb")
     write_notebook(tmp_path, "20")
     with pytest.raises(FedkitError, match="20_other.ipynb have one number, 20|have one number"):
+        find_notebooks(tmp_path)
+
+
+def test_copies_are_passed_over(tmp_path):
+    """As JupyterLab, Windows, macOS and browsers name them; one under a plain name is an error that says what to do."""
+    path = write_notebook(tmp_path, "31")
+    copies = ["31_sample-Copy1", "31_sample - Copy", "31_sample copy", "31_sample (1)", "31_sample.sync-conflict"]
+    for name in copies:
+        (tmp_path / f"{name}.ipynb").write_bytes(path.read_bytes())
+    assert list(find_notebooks(tmp_path)) == ["31"]
+    assert passed_over(tmp_path) == sorted(f"{name}.ipynb" for name in copies)
+    assert len(notebook_map(tmp_path)) == 1
+    (tmp_path / "31_mine.ipynb").write_bytes(path.read_bytes())
+    with pytest.raises(FedkitError, match="have one number, 31; rename the one that is yours"):
         find_notebooks(tmp_path)
 
 
@@ -396,7 +429,7 @@ def test_junit_counts_and_survives_control_characters(tmp_path):
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
     counts = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
     assert counts == {"tests": 6, "failures": 2, "errors": 1, "skipped": 1}
-    assert suite[0].get("name") == "10 a & b <c>" and suite[1][0].get("message") == "red "
+    assert suite[0].get("name") == "10 a & b <c>" and suite[1][0].get("message") == r"red \x00"
     assert suite[5].get("time") == "0.000"
 
 
