@@ -101,5 +101,15 @@ def write_ipc(path: Path, table: pa.Table) -> None:
 
 
 def map_ipc(path: Path) -> pa.Table:
-    """Open an Arrow IPC file memory-mapped: its columns point into the file."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    """Open an Arrow IPC file memory-mapped: its columns point into the file.
+
+    `ValueError` for a file that unpacks to more than it is, as a compressed one does: it would be read, not mapped.
+    """
+    file, room = pa.ipc.open_file(pa.memory_map(str(path))), path.stat().st_size
+    batches = []
+    for i in range(file.num_record_batches):
+        batches.append(file.get_batch(i))
+        room -= batches[-1].nbytes
+        if room < 0:
+            raise ValueError(f"{path.name} unpacks to more than its size")
+    return pa.Table.from_batches(batches, file.schema)

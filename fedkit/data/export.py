@@ -20,6 +20,7 @@ from ..common.files import new_file, new_folder
 from .arrow import BLOCK, values
 from .federated import FederatedDataset
 from .partitioners import natural
+from .readers import parquet_room
 
 OWNER = "client_id"
 
@@ -55,7 +56,9 @@ def import_parquet(path: str | Path, *, name: str | None = None) -> FederatedDat
 
     source = Path(path)
     try:
-        table = pq.read_table(source)
+        with pq.ParquetFile(source) as file:
+            parquet_room(source, file)
+            table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise FedkitError(
             f"{source} is no readable Parquet file ({str(error).splitlines()[0]}); export it anew"

@@ -213,10 +213,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     refuse_pointer(path)
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
-            groups = (file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-            limit, taken = max(FREE, RATIO * path.stat().st_size), 0
-            if sum(groups) > limit:
-                raise OSError(f"it unpacks to more than {RATIO} times its size")
+            limit, taken = parquet_room(path, file), 0
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 # A dictionary of few long values may unpack to more than the file says.
                 parts = (c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns)
@@ -228,6 +225,15 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
                     yield record
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, f"row {row + 1}", error) from error
+
+
+def parquet_room(path: Path, file: Any) -> int:
+    """Bytes that an open parquet file may unpack to; `OSError` where it says itself that it unpacks to more."""
+    groups = (file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    limit = max(FREE, RATIO * path.stat().st_size)
+    if sum(groups) > limit:
+        raise OSError(f"it unpacks to more than {RATIO} times its size")
+    return limit
 
 
 def read_document(path: Path) -> Any:

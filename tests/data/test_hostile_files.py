@@ -8,6 +8,7 @@ import json
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,8 @@ from fedkit.common.errors import FedkitError
 from fedkit.data import readers, streams
 from fedkit.data.datasets.built import Cut
 from fedkit.data.datasets.registry import DATASETS, get_dataset
+from fedkit.data.export import import_parquet
+from fedkit.data.federated import FederatedDataset
 from fedkit.data.place import Place
 from fedkit.data.readers import read_document, read_file
 from fedkit.evaluation.benchmarks.registry import BENCHMARKS, all_sources
@@ -255,3 +258,21 @@ def test_the_four_domains_are_real_or_embedded_together(tmp_path):
     assert "holds only 1 of the four domains, and lacks mathinstruct/data/train*.parquet" in located.describe()
     assert DATASETS["alpaca"].locate(place).kind == "local"
     assert len(DATASETS["domains"].build(place, DEFAULT, raw_records=400).dataset) == 4
+
+
+def test_a_dataset_folder_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
+    """Compressed Arrow IPC in the place of the mapped file, and an exported parquet file of one value very often."""
+    texts = pa.array(["x" * 10_000] * 2_000)
+    dataset = FederatedDataset.from_partition(pa.table({"text": texts}), {"a": np.arange(2_000)}, name="big")
+    folder = dataset.save(tmp_path / "d")
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.OSFile(str(folder / "table.arrow"), "wb") as sink:
+        with pa.ipc.new_file(sink, dataset.table.schema, options=options) as writer:
+            writer.write_table(dataset.table)
+    with pytest.raises(FedkitError, match="table.arrow unpacks to more than its size"):
+        FederatedDataset.load(folder)
+    table = pa.table({"client_id": ["a"] * 8_000, "text": pa.array(["x" * 10_000] * 8_000)})
+    pq.write_table(table, tmp_path / "t.parquet", compression="zstd", use_dictionary=False)
+    assert (tmp_path / "t.parquet").stat().st_size < 1e5
+    with pytest.raises(FedkitError, match="t.parquet is no readable Parquet file .it unpacks to more than 100 times"):
+        import_parquet(tmp_path / "t.parquet")
