@@ -22,15 +22,14 @@ from .records import Outcome, read_status
 def origins_text(outcomes: Sequence[Outcome], options: Options) -> str:
     """What the notebooks read and from where, a line a kind of place; what the data folder lacks is named."""
     origins = list(dict.fromkeys(one for outcome in outcomes for one in origins_of(outcome.origins)))
-    folder = f"data folder {options.data_dir}"
-    lines = []
+    folder, lines = f"data folder {options.data_dir}", []
     for kind, title in KINDS.items():
         names = dict.fromkeys(origin.named for origin in origins if origin.kind == kind)
         if names:
             lines.append(f"from the {folder if kind == 'local' else title}: {', '.join(names)}")
     if absent := dict.fromkeys(origin.source for origin in origins if origin.absent):
         lines.append(f"not in the {folder}: {', '.join(absent)}")
-    return "\n".join(lines)
+    return printable("\n".join(lines))  # names of files, which are anybody's
 
 
 def words(seconds: float) -> str:
