@@ -144,7 +144,7 @@ def _events(handler: _Handler, own: LoopbackServer, request: Any) -> None:
     deltas = [{"delta": {"role": "assistant", "content": None}}, *({"delta": {"content": one}} for one in text)]
     events = [{"choices": [one]} for one in (*deltas, {"delta": {}, "finish_reason": finish})]
     events.append({"choices": [], "usage": body["usage"]})
-    lines = [": keep-alive", *(f"data: {json.dumps(event)}" for event in events), "data: [DONE]"]
+    lines = [": keep-alive", *(f"data: {json.dumps(one, ensure_ascii=False)}" for one in events), "data: [DONE]"]
     handler.give(200, "\n\n".join(lines).encode(), **{"Content-Type": "text/event-stream"})
 
 

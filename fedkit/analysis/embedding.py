@@ -99,7 +99,7 @@ class RemoteEmbedder:
         progress: bool = False,
     ) -> None:
         self.name = model
-        self._url, self._retries, self._timeout = base_url or OPENAI, retries, timeout
+        self._url, self._retries, self._timeout = OPENAI if base_url is None else base_url, retries, timeout
         self._host = address(self._url, "the embeddings' server (base_url)").hostname or ""
         self._openai = self._host == urlsplit(OPENAI).hostname
         self._cache, self._key = Path(cache), key_variable or ("OPENAI_API_KEY" if self._openai else OTHER_KEY)

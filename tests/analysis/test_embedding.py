@@ -129,7 +129,7 @@ def test_an_embeddings_server_is_not_trusted(server, remote, tmp_path):
         with pytest.raises(FedkitError, match=re.escape(words)) as caught:
             remote().embed(["a"])
         assert KEY not in str(caught.value) and str(caught.value).isprintable()
-    for url in ("http://[::1", "http://host/v1#key=sesame", "http://user:sesame@host/v1"):
+    for url in ("", "http://[::1", "http://host/v1#key=sesame", "http://user:sesame@host/v1"):
         with pytest.raises(FedkitError, match="the address of the embeddings' server") as caught:
             RemoteEmbedder("ada", cache=tmp_path / "vectors.sqlite", base_url=url)
         assert "sesame" not in str(caught.value)

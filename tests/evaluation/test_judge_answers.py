@@ -35,12 +35,12 @@ def on(number, fault):
 
 @pytest.mark.parametrize("form", ["parts", "events", "packed"])
 def test_a_reply_is_read_in_any_form(form, tmp_path):
-    with LoopbackServer(grade, lambda *_: form) as server:
+    with LoopbackServer(lambda messages: f"Sì!\u2028\n{grade(messages)}", lambda *_: form) as server:
         judge = OpenAIJudge(spec(server), cache=tmp_path / "replies.jsonl")
         judgements = judge.judge_all(ITEMS)
     assert [j.rating for j in judgements] == ALL
-    assert [j.reply for j in judgements] == [f"A word first. Grade: [[{rating:g}]]" for rating in ALL]
-    assert judge.report.completion_tokens == 5 * len(ITEMS) and not judge.report.retries
+    assert [j.reply for j in judgements] == [f"Sì!\u2028\nA word first. Grade: [[{rating:g}]]" for rating in ALL]
+    assert judge.report.completion_tokens == 6 * len(ITEMS) and not judge.report.retries
 
 
 def test_thinking_is_no_reply_and_a_cut_one_has_no_rating():

@@ -100,7 +100,7 @@ def test_an_address_is_a_place_and_nothing_else(make):
         "http:///v1",
         "http://ho<st/v1",
     )
-    for url in (*wrong, "localhost:8000", "http://-host/v1", "http://" + 70 * "é" + "/v1", " http://host/v1"):
+    for url in (*wrong, "", "localhost:8000", "http://-host/v1", "http://" + 70 * "é" + "/v1", " http://host/v1"):
         with pytest.raises(FedkitError, match="is no web address: .*give e.g. https://api.openai.com/v1"):
             make(url)
     for url in ("http://[::1]:8000/v1", "https://münchen.example/v1/", "http://judge_1:65535", "HTTPS://Host/v1"):

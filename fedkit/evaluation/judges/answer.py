@@ -127,7 +127,7 @@ def _body(answer: Answer) -> Any:
     if not content.startswith((b"data:", b"event:", b":")):
         return json.loads(content)
     parts, finish, usage = list[str](), None, None
-    for line in content.decode().splitlines():
+    for line in content.decode().split("\n"):  # and not where a text has a line end of its own
         name, _, value = line.partition(":")
         if name != "data" or value.strip() == "[DONE]":
             continue

@@ -32,8 +32,8 @@ class JudgeChoice:
     model: its name, or "paper" (the papers' models by benchmark). base_url: None is OpenAI's own. prompts: a file in
     MT-Bench's format; None: fedkit's words. settings: fields of `JudgeSpec` in place of its defaults, e.g. `prices`,
     `concurrency`, or `temperature` in place of `TEMPERATURES`. The key comes from the environment: OPENAI_API_KEY for
-    OpenAI's own server, FEDKIT_JUDGE_KEY, if it is set, for any other. `FedkitError` for an address that holds a
-    password (this choice is written into notebooks), a missing file or an unknown setting.
+    OpenAI's own server, FEDKIT_JUDGE_KEY, if it is set, for any other. `FedkitError` for an address that holds
+    more than a place (this choice is written into notebooks), a missing file or an unknown setting.
     """
 
     model: str
@@ -57,7 +57,7 @@ class JudgeChoice:
         if benchmark not in JUDGED:
             raise unknown("judged benchmark", benchmark, JUDGED)
         model = WORDS.get(self.model, {}).get(benchmark, self.model)
-        url = self.base_url or OPENAI
+        url = OPENAI if self.base_url is None else self.base_url  # an empty one is a mistake
         key = None if JudgeSpec(model, url).key_name else OTHER_KEY
         return JudgeSpec(model, url, **{"temperature": TEMPERATURES[benchmark], "key_variable": key, **self.settings})
 
