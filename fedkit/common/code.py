@@ -22,7 +22,8 @@ DATA = frozenset((".json", ".yaml"))  # read by the code of their folder
 def code_hash(*modules: str, packages: Sequence[str] = (), root: Path = ROOT) -> str:
     """Sixteen hexadecimal digits of all source that `modules` (`fedkit.training.simulation`) reach by imports.
 
-    With the JSON and YAML files that lie beside a module reached, and the versions of `packages`.
+    With the JSON and YAML files that lie beside a module reached, unless it is another module that names them there;
+    and with the versions of `packages`.
     """
     digest = hashlib.sha256()
     for path in sorted(source_files(*modules, root=root)):
@@ -49,7 +50,13 @@ def source_files(*modules: str, root: Path = ROOT) -> set[Path]:
         reached.add(path)
         todo += imports(path, root)
     folders = {path.parent for path in reached if path.parent != root}
-    return reached | {f for folder in folders for f in _data(folder)}
+    return reached | {f for folder in folders for f in _data(folder) if _read_by(f, folder, reached)}
+
+
+def _read_by(data: Path, folder: Path, reached: set[Path]) -> bool:
+    """Whether a data file of a folder is read by modules reached: those that name it, or any where none does."""
+    readers = {path for path in folder.glob("*.py") if data.name in path.read_text(encoding="utf-8")}
+    return not readers or bool(readers & reached)
 
 
 def imports(path: Path, root: Path = ROOT) -> list[str]:

@@ -11,9 +11,10 @@ from fedkit.common.code import ROOT, code_hash, imports, source_files
 FILES = {
     "__init__.py": "",
     "low/__init__.py": "from .things import thing as renamed\n\nOWN = 1\n",
-    "low/things.py": "import json\n\n\ndef thing():\n    return json\n",
-    "low/other.py": "x = 1\n",
+    "low/things.py": "import json\n\n\ndef thing():\n    return json, 'table.json'\n",
+    "low/other.py": "x = 'lists.json'\n",
     "low/table.json": "{}",
+    "low/lists.json": "{}",
     "low/deep/more.yaml": "a: 1",
     "low/notes.md": "words",
     "mid/__init__.py": "",
@@ -71,8 +72,9 @@ def test_what_is_reached_and_what_is_not(package):
     [
         ("low/things.py", True),  # imported
         ("lazy.py", True),  # imported in a function
-        ("low/table.json", True),  # data beside a module that is reached
-        ("low/deep/more.yaml", True),
+        ("low/table.json", True),  # data that a module reached names
+        ("low/lists.json", False),  # another one's
+        ("low/deep/more.yaml", True),  # nobody's by name: it counts for all beside it
         ("mid/either.py", True),  # what runs where type checkers do not
         ("top/page.py", False),  # for type checkers alone
         ("low/other.py", False),
@@ -104,6 +106,12 @@ def test_versions_count(package):
     bare = code_hash("pkg.mid.work", root=package)
     assert bare != code_hash("pkg.mid.work", root=package, packages=("torch",))
     assert code_hash("pkg.lazy", root=package, packages=("no_such_thing",)) != code_hash("pkg.lazy", root=package)
+
+
+def test_the_lists_of_refusals_name_advbench_alone():
+    lists = ROOT / "evaluation" / "benchmarks" / "refusals.json"
+    assert lists in source_files("fedkit.evaluation.benchmarks.advbench")
+    assert lists not in source_files("fedkit.evaluation.benchmarks.mmlu", "fedkit.evaluation.benchmarks.mt_bench")
 
 
 def test_the_kits_own_training_is_found():
