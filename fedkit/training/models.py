@@ -146,7 +146,17 @@ def _load_base(spec: ModelSpec, device: torch.device) -> Any:
     config = model.config.get_text_config()
     if getattr(config, "output_router_logits", False):  # of no use to answers, and in the way of their cache
         config.output_router_logits = False
+    _check_cache(spec.name, model)
     return model
+
+
+def _check_cache(name: str, model: Any) -> None:
+    """Refuse a model without a key-value cache (Mamba, RWKV, RecurrentGemma): no answer could be written with it."""
+    with torch.inference_mode():
+        said = model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=True)
+    if said.get("past_key_values") is None:
+        what = f"base model {name!r} ({type(model).__name__}) keeps no key-value cache, with which answers are written"
+        raise FedkitError(f"{what}; give a transformer, or a hybrid that has one (LFM2, Qwen3-Next)")
 
 
 def _check_whole(name: str, read: Mapping[str, Any]) -> None:

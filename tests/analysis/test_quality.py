@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from core_tools import random_state
 
 from fedkit.analysis import quality
@@ -17,7 +19,7 @@ from fedkit.analysis.summaries import by_client
 from fedkit.common.errors import FedkitError
 from fedkit.evaluation import likelihood
 from fedkit.evaluation.likelihood import continuation_nll, scorer_id
-from fedkit.training.models import Loaded, initial_state, set_adapter_state
+from fedkit.training.models import Loaded, initial_state, load_model, set_adapter_state
 from fedkit.training.prompts import get_template
 
 PAIRS = [
@@ -101,6 +103,33 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing(loaded, monkeypatch
     assert sorted(lengths) == [0, 24, 29]  # the token before the first continuation stays with its row
     np.testing.assert_allclose(together, continuation_nll(loaded, rows, batch_tokens=1), rtol=1e-5)
     assert set(lengths[3:]) == {0}
+
+
+HYBRIDS = {
+    "Lfm2": {"layer_types": ["conv", "full_attention"], "intermediate_size": 64},
+    "Qwen3Next": {"layer_types": ["linear_attention", "full_attention"], "num_experts": 4, "num_experts_per_tok": 2}
+    | {"moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "intermediate_size": 32, "head_dim": 8}
+    | {"linear_num_value_heads": 2, "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8},
+}
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_hybrids_have_an_ifd_too(name, tmp_path, tiny_tokenizer, tiny_spec):
+    """Convolutions and linear attention among the layers: the shared beginning is read once there as well."""
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    size |= {"max_position_embeddings": 512, "vocab_size": len(tiny_tokenizer), "initializer_range": 0.5}
+    size |= {f"{kind}_token_id": getattr(tiny_tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad")}
+    config = getattr(transformers, f"{name}Config")(**size, **HYBRIDS[name])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        getattr(transformers, f"{name}ForCausalLM")(config).save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    model = load_model(replace(tiny_spec, name=str(tmp_path)))
+    losses = answer_losses(model, make_texts())
+    expected = np.array([naive(model, *pair) for pair in PAIRS])
+    np.testing.assert_allclose(losses.given, expected[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(losses.alone, expected[:, 1], rtol=1e-4)
+    assert losses.given.std() > 0.01  # not all alike
 
 
 def test_truncation_cuts_the_answer_above_and_below(loaded):

@@ -76,6 +76,19 @@ def test_a_mixture_of_experts_is_trained_and_then_measured(name, tmp_path, tiny_
     assert len(run_tasks(subject, [(task, {"test": items})])["t"]) == 2
 
 
+WITHOUT_CACHE = {
+    "RecurrentGemma": SIZES | {"lru_width": 32, "head_dim": 8, "block_types": ["recurrent", "attention"]},
+    "Mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8},
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_CACHE)
+def test_a_model_without_a_cache_is_refused_by_name(name, tmp_path, tiny_tokenizer, tiny_spec):
+    """It could be trained, and then neither asked nor scored."""
+    with pytest.raises(FedkitError, match=rf"\({name}ForCausalLM\) keeps no key-value cache"):
+        loaded(name, WITHOUT_CACHE[name], tmp_path, tiny_tokenizer, tiny_spec)
+
+
 LEARNED = {
     "GPT2": {"n_positions": 64, "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 400},
     "OPT": {

@@ -95,7 +95,7 @@ def _drop(program: str, *identity: str) -> list[str]:
 
 
 def bubblewrap(command: list[str]) -> list[str]:
-    """The command inside bubblewrap."""
+    """The command inside bubblewrap; how many empty files a program makes is bounded by its processor time alone."""
     words = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc"]
     words += ["--unshare-uts", "--unshare-cgroup-try", "--clearenv", "--hostname", "sandbox", "--chdir", "/"]
     for name, value in _ENVIRONMENT.items():
