@@ -189,8 +189,7 @@ def learned_positions(model: Any) -> int | None:
     """Tokens that a model with a learned embedding for each position reads at most (GPT-2, OPT); None for others."""
     base = model.get_base_model()
     most = getattr(base.config.get_text_config(), "max_position_embeddings", None)
-    words = base.get_input_embeddings()
-    others = (m for m in base.modules() if isinstance(m, torch.nn.Embedding) and m is not words)
+    others = {m for m in base.modules() if isinstance(m, torch.nn.Embedding)} - {base.get_input_embeddings()}
     # OPT's first position has the number 2
     return most if most and any(most <= m.num_embeddings <= most + 2 for m in others) else None
 
