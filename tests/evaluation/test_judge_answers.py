@@ -11,7 +11,9 @@ from judge_tools import KEY, grade, item, number_of, rating_of, set_environment,
 
 from fedkit.common.errors import FedkitError
 from fedkit.evaluation.judges import JudgeCache, OpenAIJudge
-from tools.loopback_judge import LoopbackServer
+from fedkit.evaluation.judges.answer import Answer, Failure, Refusal, Reply, read
+from tools import loopback_judge
+from tools.loopback_judge import FAULTS, LoopbackServer
 
 ITEMS = [item(number) for number in range(10)]
 ALL = [rating_of(number) for number in range(10)]
@@ -125,6 +127,17 @@ def test_many_threads_leave_the_same_option_out():
         assert server.options_seen[-1]["max_tokens"] == 2048 and server.requests.total() <= 20
 
 
+def test_an_option_with_which_replies_came_is_not_left_out(monkeypatch):
+    """A server that quotes the question, of temperatures as it happens: the item is refused, and the rest as before."""
+    fault = {"quoted": lambda handler, *_: handler.give(400, {"error": "cannot parse: must temperature rise?"})}
+    monkeypatch.setattr(loopback_judge, "FAULTS", {**FAULTS, **fault})
+    with LoopbackServer(grade, on(3, "quoted")) as server:
+        judge = OpenAIJudge(spec(server, concurrency=1))
+        assert judge.rate_all(ITEMS) == [None if n == 3 else ALL[n] for n in range(10)]
+        assert server.requests.total() == 10 and "temperature" in server.options_seen[-1]
+    assert judge.report.unrated == {"refused by the server": ["3"]} and not judge.report.left_out
+
+
 # --- what is no reply at all
 
 
@@ -169,12 +182,129 @@ def test_a_flood_is_cut_at_its_limit(fault, tmp_path):
 
 
 def test_a_servers_words_steer_no_terminal(monkeypatch):
-    from tools import loopback_judge
-
     told = f"\x1b[2J{KEY}\x07\nline\u202etwo " + "x" * 5000
-    faults = {**loopback_judge.FAULTS, "rude": lambda handler, *_: handler.give(404, {"error": {"message": told}})}
+    faults = {**FAULTS, "rude": lambda handler, *_: handler.give(404, {"error": {"message": told}})}
     monkeypatch.setattr(loopback_judge, "FAULTS", faults)
     with LoopbackServer(grade, lambda *_: "rude") as server, pytest.raises(FedkitError) as caught:
         OpenAIJudge(spec(server)).rate_all(ITEMS[:1])
     text = str(caught.value)
     assert text.isprintable() and KEY not in text and "[2J[key] line two" in text and len(text) < 600
+
+
+# --- what servers are known to say, without a server
+
+CONTEXT = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+AZURE = {
+    "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+    "code": "content_filter",
+    "innererror": {"code": "ResponsibleAIPolicyViolation"},
+}
+SENT = {"max_tokens": 2048, "temperature": 0.2, "top_p": 0.5}
+
+
+def end_of(status, body, **headers):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read(Answer(status, headers, content), SENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "why"),
+    [
+        (400, {"message": CONTEXT, "code": "context_length_exceeded"}, "too long for the judge"),
+        (400, {"message": CONTEXT, "code": 400, "type": "BadRequestError"}, "too long for the judge"),  # vLLM
+        (500, {"message": "the request exceeds the available context size"}, "too long for the judge"),  # llama.cpp
+        (429, {"message": "Request too large for gpt-4: Limit 10000, Requested 23423."}, "too long for the judge"),
+        (413, "Payload Too Large", "too long for the judge"),
+        (200, {"message": CONTEXT, "code": 400}, "too long for the judge"),  # OpenRouter: the status in the error
+        (400, AZURE, "content filter"),
+        (
+            400,
+            {"message": "Invalid prompt: flagged as violating our usage policy.", "code": "invalid_prompt"},
+            "content filter",
+        ),
+        (403, {"message": "Your chosen model requires moderation and your input was flagged"}, "content filter"),
+        (200, {"message": "blocked", "code": "content_filter"}, "content filter"),
+    ],
+)
+def test_a_refusal_of_the_item_itself_is_sure(status, error, why):
+    end = end_of(status, {"error": error})
+    assert isinstance(end, Refusal) and (end.why, end.sure) == (why, True) and end.said
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "option"),
+    [
+        (400, {"message": NO_LIMIT, "param": "max_tokens", "code": "unsupported_parameter"}, "max_tokens"),
+        (400, {"message": NO_HEAT, "param": "temperature", "code": "unsupported_value"}, "temperature"),
+        (400, {"message": "invalid temperature: only 1 is allowed for this model"}, "temperature"),  # Kimi
+        (400, {"message": "`temperature` and `top_p` cannot both be specified for this model."}, "temperature"),
+        (422, [{"loc": ["body", "top_p"], "msg": "Extra inputs are not permitted"}], "top_p"),  # FastAPI
+        (200, {"message": "Unrecognized request argument supplied: top_p"}, "top_p"),
+    ],
+)
+def test_a_refusal_of_an_option_names_it(status, error, option):
+    end = end_of(status, {"detail" if isinstance(error, list) else "error": error})
+    assert isinstance(end, Failure) and end.option == option and not end.final
+
+
+def test_words_of_the_prompt_in_an_error_refuse_no_option():
+    """A server that quotes the question: neither `temperature` in it nor another's `max_tokens_total` is our option."""
+    for message in ("cannot parse: what is the temperature_of ice?", "max_tokens_total must be positive"):
+        end = end_of(400, {"error": {"message": message}})
+        assert isinstance(end, Refusal) and not end.sure
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "end"),
+    [
+        (429, {"error": {"message": "slow down"}}, Failure("status 429", wait=7.0)),
+        (503, b"<h1>busy</h1>", Failure("status 503", wait=7.0)),
+        (200, {"error": {"message": "Provider returned error", "code": 502}}, Failure("status 502", wait=7.0)),
+        (200, {"choices": [{"error": {"message": "upstream", "code": 502}}]}, Failure("status 502", wait=7.0)),
+        (
+            200,
+            b'{"choices": [{"mess',
+            Failure("malformed reply", '{"choices": [{"mess', "look at base_url: is /v1 missing?"),
+        ),
+        (200, b"", Failure("malformed reply", "", "look at base_url: is /v1 missing?")),
+    ],
+)
+def test_what_passes_is_asked_again(status, body, end):
+    assert end_of(status, body, **{"retry-after": "7"}) == end
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said", "remedy"),
+    [
+        (401, {"error": {"message": "bad key"}}, "bad key", "{key}"),
+        (402, {"error": {"message": "Insufficient Balance"}}, "Insufficient Balance", "no quota left"),  # DeepSeek
+        (403, {"message": "country not supported"}, "country not supported", "no right to this model"),
+        (404, b"<html><head></head>\n<h1>Not Found</h1></html>", "Not Found", "/v1"),
+        (404, {"error": 'model "x" not found, try pulling it first'}, "try pulling it", "look at model"),  # Ollama
+        (429, {"error": {"message": "quota", "code": "insufficient_quota"}}, "quota", "no quota left"),
+        (503, {"error": {"message": "quota", "type": "insufficient_quota"}}, "quota", "no quota left"),
+        (405, {"detail": "Method Not Allowed"}, "Method Not Allowed", "server's own log"),
+    ],
+)
+def test_what_does_not_pass_ends_with_words_and_a_remedy(status, body, said, remedy):
+    end = end_of(status, body)
+    assert isinstance(end, Failure) and end.final and end.why == f"refused with status {status}"
+    assert said in end.said and remedy in end.remedy
+
+
+def test_what_is_no_reply_of_the_interface_is_strange():
+    for body in (b"<!DOCTYPE html><p>Welcome to nginx!</p>", {"result": "[[7]]"}, {"choices": []}, [], "[[7]]", 7):
+        end = end_of(200, body)
+        assert isinstance(end, Failure) and end.strange and not end.final and "/v1" in end.remedy
+    assert end_of(200, {"error": {"message": "model is loading"}}).said == "model is loading"
+    for content in (7, {"text": "[[7]]"}, [None]):
+        assert end_of(200, {"choices": [{"message": {"content": content}}]}).strange
+
+
+def test_counts_and_texts_that_servers_leave_out():
+    """No tokens, no finish_reason, a refusal in place of a content, counts that are none."""
+    usage = {"prompt_tokens": -1, "completion_tokens": True}
+    assert end_of(200, {"choices": [{"message": {"content": "[[7]]"}}]}) == Reply("[[7]]", "None", None, None)
+    for message in ({"content": None, "refusal": "I will not."}, {"content": [], "refusal": "I will not."}):
+        body = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+        assert end_of(200, body) == Reply("I will not.", "stop", None, None)

@@ -190,7 +190,7 @@ def _error(answer: Answer, body: Any, error: Any, options: Mapping[str, Any]) ->
                 or re.search(rf"(?<![a-z_]){re.escape(option)}(?![a-z_])", marks)
                 and _UNFIT.search(marks)
             ):
-                return Failure(f"{option} refused", option=option)
+                return Failure(f"{option} refused", words, _REMEDIES[400], option=option)
         if status == _UNNAMED:
             return Failure(MALFORMED, words, _NO_API, strange=True)
         return Refusal(REFUSED, words, False, f"refused with status {status}", _REMEDIES[status])

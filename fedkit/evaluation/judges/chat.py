@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ...common.errors import FedkitError
 from ...common.http import OPENAI, NotTaken, TooLarge, blot, check_key, said, strict_client
-from .answer import TOO_LARGE, Answer, Failure, Refusal, Reply, read
+from .answer import REFUSED, TOO_LARGE, Answer, Failure, Refusal, Reply, read
 from .spec import OPENAI_KEY, JudgeSpec
 
 _NO_KEY = "no-key"  # local servers ask for none, but the client library must send something
@@ -31,6 +31,7 @@ class Chat:
         self._spec = spec
         self._key = key
         self._options = spec.sampling  # what is sent; another mapping takes its place where the server refuses one
+        self._taken = set[str]()  # options with which a reply came
         self._lock = threading.Lock()
         # Attempts are counted and spaced by the judge, for all threads together, so the library makes one.
         self._client = OpenAI(
@@ -56,10 +57,13 @@ class Chat:
         options = self._options
         end = self._send(messages, options)
         if isinstance(end, Reply):
+            self._taken.update(options)
             lacking = set(self._spec.sampling) - set(options) - {old for old, new in _RENAMED.items() if new in options}
             text, finish = blot(end.text, self._key), said(end.finish, self._key, 40)
             return replace(end, text=text, finish=finish, without=tuple(sorted(lacking)))
-        if isinstance(end, Failure) and end.option:
+        if isinstance(end, Failure) and end.option in self._taken:  # so the words are about the item, or quote it
+            end = Refusal(REFUSED, end.said, False, "refused a request", end.remedy)
+        elif isinstance(end, Failure) and end.option:
             self._leave_out(end.option)
         remedy = end.remedy.format(
             key=f"set {self._spec.key_name}" if self._spec.key_name else "JudgeSpec.key_variable"
