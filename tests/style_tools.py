@@ -11,6 +11,8 @@ MAX_LINES = 15
 # What the first cell has to name.
 FIRST_CELL = ("Question", "You will be able to", "Needs", "Minutes", "Previous", "Next", "Paper")
 EXERCISES = 3
+# What shows texts of data as HTML without escaping them; `fedkit.as_table` escapes.
+_RAW = re.compile(r"\.style\b|\.to_html\(|\bHTML\(|\bJavascript\(|\bSVG\(|_repr_html_")
 
 
 def style(notebook: Notebook) -> list[str]:
@@ -20,6 +22,8 @@ def style(notebook: Notebook) -> list[str]:
         lines = notebook.source(cell).strip().count("\n") + 1
         if cell["cell_type"] == "code" and lines > MAX_LINES:
             problems.append(f"cell {index} has {lines} lines, more than {MAX_LINES}; cut it in two")
+        if cell["cell_type"] == "code" and _RAW.search(notebook.source(cell)):
+            problems.append(f"cell {index} shows HTML that nobody escapes; take fedkit.as_table")
     if not notebook.cells or notebook.cells[0]["cell_type"] != "markdown":
         return [*problems, "its first cell is not text; begin with the question"]
     if notebook.solution:

@@ -95,10 +95,13 @@ def test_no_code_is_copied_between_notebooks():
 
 def test_the_checks_see_faults(tmp_path):
     """A notebook with every fault is told every fault; one without is told none."""
-    bad = read_notebook(write_notebook(tmp_path, "10", "\n".join("x = 1" for _ in range(16)), parameters=False))
+    bad = read_notebook(
+        write_notebook(tmp_path, "10", "\n".join("x = 1" for _ in range(16)), "frame.style", parameters=False)
+    )
     told = " ".join(style(bad) + stored_clean(bad))
     for fault in (
         "16 lines",
+        "cell 3 shows HTML that nobody escapes",
         "does not name: You will be able to",
         "not the parameters cell",
         "heading Exercises",
