@@ -4,8 +4,8 @@ Every embedded dataset of a profile built once, and 1,000,000 raw arena votes by
 file into a saved FederatedDataset. The large build runs in a process of its own; its peak resident memory is `VmHWM`.
 
 Then what the simulation writes and reads for one client's turn beside training it, where 100, 10,000 or 1,000,000
-clients took part before: its state on disk, its size, and its commit as the last of so many in its round; and the draw
-of a round's clients. Medians.
+clients took part before: its state on disk, its size, and its commit as the last of so many in its round. Medians of
+the processor's time (the draw of a round's clients is in `draws.py`).
 """
 
 from __future__ import annotations
@@ -72,12 +72,10 @@ def build_large(folder: Path) -> dict[str, Any]:
 
 
 def turns(clients: int, folder: Path) -> dict[str, float]:
-    """Median milliseconds of the parts of a turn, and of a draw, where so many clients took part before."""
+    """Median processor milliseconds of the parts of a turn where so many clients took part before."""
     import torch
-    from _federation import RECORDS
+    from _federation import federation
 
-    from fedkit.data.federated import FederatedDataset
-    from fedkit.privacy.primitives import poisson_sample, sample_clients
     from fedkit.training.checkpoint import Checkpoint, Progress
     from fedkit.training.client_states import ClientStates
 
@@ -86,8 +84,7 @@ def turns(clients: int, folder: Path) -> dict[str, float]:
     states.folder.mkdir(parents=True)
     for k in range(clients):  # a state of each lies there; only those that are read hold something
         os.close(os.open(states.folder / f"{k:07d}.r0.safetensors", os.O_CREAT | os.O_WRONLY))
-    offsets = np.arange(clients + 1, dtype=np.int64) * RECORDS
-    data = FederatedDataset("sizes", None, None, offsets)  # type: ignore[arg-type]
+    data = federation(clients)
     turn = {"client": "client-0000001", "place": 1, "state": "0" * 16, "loss": 1 / 3, "update_norm": 2 / 3, "steps": 10}
     progress.done = [turn] * clients
 
@@ -104,16 +101,14 @@ def turns(clients: int, folder: Path) -> dict[str, float]:
         "state read and written": state_of_a_turn,
         "commit": commit,
         "size": lambda round: data.sizes[round],
-        "draw of 4": lambda round: sample_clients(clients, 4, 0, round),
-        "draw by coins": lambda round: poisson_sample(clients, 4 / clients, 0, round),
     }
     return {name: 1e3 * statistics.median(_seconds(part, k + 1) for k in range(TURNS)) for name, part in parts.items()}
 
 
 def _seconds(part: Callable[[int], Any], round: int) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     part(round)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def measure(options: Any) -> Report:

@@ -97,7 +97,7 @@ class Checkpoint:
     def remove(self) -> None:
         """Leave only results."""
         for path in (self.path, self.turns):
-            if path.exists():  # not `missing_ok` alone: a finished run may lie where nothing can be written
+            with contextlib.suppress(OSError):  # a finished run may lie where nothing can be written
                 path.unlink(missing_ok=True)
 
     def _write(self, progress: Progress, **newest: Any) -> None:
