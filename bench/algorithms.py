@@ -52,7 +52,7 @@ class Rounds:
 
     def take(self, number: int) -> None:
         """One round."""
-        self.simulation.one_round(number, self.bar)
+        self.last = self.simulation.one_round(number, self.bar)
 
     def server_step(self, repeats: int = 20) -> float:
         """Seconds of one server step, the mechanism's part included, on an update of the adapter's size."""
@@ -103,7 +103,7 @@ def compare(names: list[str], options: Any, clients: int) -> dict[str, Any]:
                         seconds[name].append(took)
                         cpu[name].append(busy)
         steps = {name: way.server_step() for name, way in ways.items()}
-        last = {name: way.simulation.state.last for name, way in ways.items()}
+        last = {name: way.last for name, way in ways.items()}
         for way in ways.values():
             way.simulation.client.close()
     sent = {name: (line["bytes_up"], line["bytes_down"]) for name, line in last.items()}

@@ -151,8 +151,8 @@ class Simulation:
             self.client.close()
         self.finish()
 
-    def one_round(self, round: int, bar: Any) -> None:
-        """One round: its clients, the server's step, a line of history."""
+    def one_round(self, round: int, bar: Any) -> dict[str, Any]:
+        """One round: its clients, the server's step, and the line of history that it gives."""
         train, state = self.config.train, self.state
         started = time.perf_counter() - sum(c["seconds"] for c in state.done)
         message = self.method.broadcast(state.adapter, state.server, cosine_rate(train, round), round)
@@ -175,6 +175,7 @@ class Simulation:
         state.done, state.deltas, state.uploads = [], RunningMean(), RunningMean()
         self.checkpoint.commit_round(state, line)
         self.states.settle(line)
+        return line
 
     def sampled(self, round: int) -> list[int]:
         """The places of a round's clients."""
