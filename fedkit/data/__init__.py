@@ -1,9 +1,9 @@
 """From raw records to federated datasets.
 
-- `place`, `sources`: where raw records come from; what a raw dataset is
-- `readers`, `rules`: files of every format, a record at a time; the rules that every record must pass
+- `place`, `sources`, `origins`: where raw records come from; what a raw dataset is; what was read, for every table
+- `streams`, `readers`, `rules`: files within limits; every format, a record at a time; the rules for every record
 - `datasets`: one file a dataset (sources, rule, clients, card's story, Ref questions, test records) and the registry
-- `partitioners`: rows into clients; `federated`, `arrow`: a dataset of many clients as one table
+- `partitioners`: rows into clients; `federated`, `content`, `arrow`: a dataset of many clients as one table
 - `export`: datasets for other programs, and back
 """
 
@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = front_door(
     __name__,
     {
         "place": ("Located", "Place"),
+        "origins": ("Origin", "Origins"),
         "sources": ("RawSource", "spellings"),
         "rules": ("language_code", "text_fault"),
         "datasets.base": ("Dataset", "Dealt", "Form", "People", "field_of", "paper"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -57,7 +58,7 @@ class Origins:
     def add(self, origin: Origin) -> None:
         """Note what is being read."""
         if origin not in self._seen and (path := os.environ.get(LOG)):
-            with open(path, "a", encoding="utf-8") as file:
+            with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(origin)) + "\n")
         self._seen[origin] = None
         if self._since is not None:

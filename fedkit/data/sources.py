@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,17 @@ def _refuse_copies(paths: Sequence[Path]) -> None:
     for alike in (some for size, some in sizes.items() if size and some[1:]):
         known: dict[str, Path] = {}
         for path in alike:
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _digest(path, path.stat().st_mtime_ns)
             if digest in known:
                 raise _two(known[digest], path)
             known[digest] = path
+
+
+@lru_cache
+def _digest(path: Path, changed: int) -> str:
+    """The hash of a file's bytes; `changed`: when it was."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _two(a: Path, b: Path) -> FedkitError:

@@ -216,8 +216,10 @@ def test_a_list_that_is_no_json_is_named(tmp_path):
 )
 def test_relatives_of_the_arena_without_judges_are_called_by_their_names(tmp_path, row, says):
     put(tmp_path / "arena/train.jsonl", lines([row]))
-    with pytest.raises(FedkitError, match=f"{says}.*name no judge.*take lmsys/chatbot_arena_conversations"):
-        get_dataset("fed_chatbot_it").build(Place(tmp_path), DEFAULT)
+    dataset, place = get_dataset("fed_chatbot_it"), Place(tmp_path)
+    for read in (lambda: dataset.build(place, DEFAULT), lambda: dataset.questions.read(place, 1, 5)):
+        with pytest.raises(FedkitError, match=f"{says}.*name no judge.*take lmsys/chatbot_arena_conversations"):
+            read()
 
 
 # --- the Hub's gates, and a folder that matches nothing

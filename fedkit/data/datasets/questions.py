@@ -16,7 +16,8 @@ from ...common.errors import FedkitError
 from ..origins import QUESTIONS
 from ..rules import fault, language_code
 from ..sources import RawSource
-from .base import Form, Row
+from .base import ANSWERED, Form, Row
+from .built import DropReport
 
 if TYPE_CHECKING:
     from ..place import Located, Place
@@ -122,6 +123,8 @@ class ChatQuestions(QuestionSet):
             return self._released(located)[:wanted]
         # The records are read twice, so that few are ever held.
         sizes = Counter(row["client_id"] for row in self.form.rows(located.records()))
+        if not sizes:
+            self.form.table(located, ANSWERED, DropReport(self.form.reasons), limit=None)  # says why not
         rows = (row for row in self.form.rows(located.records()) if sizes[row["client_id"]] < minimum)
         first = heapq.nsmallest(wanted, rows, key=draw_key)
         if not first:
