@@ -67,7 +67,7 @@ class Located:
         config = f" ({self.source.hub_config})" if self.source.hub_config else ""
         where = {
             "local": self._files(),
-            "hub": f"{self.source.hub}{config}, {self.source.split}",
+            "hub": self.source.hub and f"{self.source.hub}{config}, {self.source.split}",
             "embedded": f"seed {self.world.seed}" if self.world.seed else "",
         }
         return Origin(self.source.name, self.part, self.kind, where[self.kind], self.note)
