@@ -88,11 +88,25 @@ def test_tensors_that_share_memory_are_saved(tmp_path):
     """FedAdam's first momentum in the systems' form is the mean delta itself; a transposed view is not contiguous."""
     delta = state(1)
     turned = {name: t.T for name, t in state(2).items()}
-    server = {"m": momentum(None, delta, 0.9, warm=True), "d": delta, "t": turned}
+    server = {"m": momentum(None, delta, 0.9, warm=True), "d": delta, "e": dict(delta), "t": turned}
     checkpoint = Checkpoint(tmp_path)
     checkpoint.commit_round(Progress(state(0), server, round=1), line(0))
     after = checkpoint.load(state(9))
-    assert same(after.server["m"], delta) and same(after.server["d"], delta) and same(after.server["t"], turned)
+    assert all(same(after.server[slot], delta) for slot in "mde") and same(after.server["t"], turned)
+
+
+def test_each_round_has_a_journal_of_its_own_clients(tmp_path):
+    """The first client of a round takes the place of those of the round before; the results need no checkpoint."""
+    checkpoint, progress = committed(tmp_path, rounds=1, turns=2)
+    progress.round, progress.done = 2, []
+    checkpoint.commit_round(progress, line(1))
+    progress.done = [turn("c")]
+    checkpoint.commit_turn(progress)
+    assert checkpoint.turns.read_text() == json.dumps(turn("c")) + "\n"
+    assert Checkpoint(tmp_path).load(state(9)).done == [turn("c")]
+    checkpoint.remove()
+    assert [p.name for p in tmp_path.iterdir()] == ["history.jsonl"]
+    checkpoint.remove()
 
 
 @pytest.mark.parametrize("fault", ["empty", "cut", "text", "adapter only", "an older version", "no numbers"])
@@ -275,9 +289,9 @@ def names(folder):
 def test_a_client_reads_its_state_of_the_last_round_that_was_committed(tmp_path):
     states = ClientStates(tmp_path / "clients", 8)
     assert states.load(7) == {}
-    one = kept(states, 7, 2, 2)
-    assert states.load(7) == {}  # a turn of round 2 that is repeated starts as it did
-    settled(states, one, round=2)
+    one = kept(states, 7, 0, 2)
+    assert states.load(7) == {}  # a turn of round 0 that is repeated starts as it did
+    settled(states, one, round=0)
     two = kept(states, 7, 10, 10)
     assert same(states.load(7), state(2)) and len(names(states.folder)) == 2
     settled(states, two, kept(states, 3, 10, 3), round=10)
