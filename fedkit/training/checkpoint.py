@@ -129,6 +129,14 @@ def starts_again(folder: Path) -> str:
     return f"delete {folder / 'checkpoint.safetensors'} to train this run anew from its first round"
 
 
+def anothers(path: Path, error: OSError) -> FedkitError:
+    """What is said where a private file of a run in progress is another user's."""
+    return FedkitError(
+        f"{path} cannot be read ({error.strerror}): it is private to whoever started the run; let them finish it, or"
+        " give another --results folder"
+    )
+
+
 def read_checkpoint(path: Path) -> tuple[Progress, Line]:
     """A checkpoint less its journals, and its header; `FedkitError` for a file that cannot be read."""
     try:
@@ -150,10 +158,7 @@ def read_checkpoint(path: Path) -> tuple[Progress, Line]:
             seal=header["seal"],
         ), header
     except PermissionError as error:
-        raise FedkitError(
-            f"{path} cannot be read ({error.strerror}): it is private to whoever started the run; let them finish it,"
-            " or give another --results folder"
-        ) from error
+        raise anothers(path, error) from error
     except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise FedkitError(f"{path}: unreadable checkpoint ({error}); {starts_again(path.parent)}") from error
 

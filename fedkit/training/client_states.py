@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from ..algorithms.aggregators import State
 from ..common.errors import FedkitError
 from ..common.files import PRIVATE, new_file
-from .checkpoint import Line, starts_again
+from .checkpoint import Line, anothers, starts_again
 from .models import GOES_ON
 
 
@@ -42,6 +42,8 @@ class ClientStates:
             if _sum(content) != int(self.sums[place]):
                 raise ValueError("not as it was written")
             return load(content)
+        except PermissionError as error:
+            raise anothers(path, error) from error
         except (OSError, ValueError, SafetensorError) as error:
             raise self._lost(path, getattr(error, "strerror", None) or str(error)) from error
 

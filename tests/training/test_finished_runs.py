@@ -22,7 +22,7 @@ from core_tools import SHORT, make_config, make_federation, same, without_time
 
 from fedkit.common.errors import FedkitError
 from fedkit.evaluation.exam import work_left
-from fedkit.training.checkpoint import read_lines
+from fedkit.training.checkpoint import Checkpoint, Progress, read_lines
 from fedkit.training.models import save_state
 from fedkit.training.runs import Run, is_finished
 from fedkit.training.sft import SFTClient
@@ -193,6 +193,15 @@ def test_another_user_reads_a_shared_run_and_is_told_of_rights_where_it_may_not(
         os.chmod(folder / "adapter.safetensors", 0o600)
         said = in_a_child(seen, Path(name) / "told")
         assert said.endswith("cannot be read (Permission denied); mend its rights (chmod a+r), or ask its owner to")
+
+        def on():
+            seen_of = Checkpoint(folder)
+            os.setuid(65534)
+            return seen_of.load({})
+
+        Checkpoint(folder).commit_round(Progress({}, round=1), {"round": 0})
+        said = in_a_child(on, Path(name) / "told")
+        assert "it is private to whoever started the run; let them finish it" in said and "delete" not in said
 
 
 # --- full disks
