@@ -18,7 +18,7 @@ from pair_tools import PAIRED, make_pairs
 
 from fedkit.algorithms.aggregators import norm, subtract
 from fedkit.common.errors import FedkitError
-from fedkit.training.checkpoint import read_history
+from fedkit.training.checkpoint import read_lines
 from fedkit.training.dpo import DPOClient
 from fedkit.training.models import initial_state, load_state, nbytes
 from fedkit.training.simulation import run
@@ -183,7 +183,7 @@ def test_killed_ten_times_and_resumed_is_bit_equal_to_unbroken(outcome):
     assert whole["end"] == killed["end"] == 0 and killed["kills"] == 10, killed
     folders = [Path(x["folder"]) for x in (whole, killed)]
     assert same(*(load_state(f / "adapter.safetensors") for f in folders))
-    one, two = (without_time(read_history(f / "history.jsonl")) for f in folders)
+    one, two = (without_time(list(read_lines(f / "history.jsonl"))) for f in folders)
     assert one == two and len(one) == 16
     kept = [{p.name: p.read_bytes() for p in (f / "reference").iterdir()} for f in folders]
     assert kept[0] == kept[1] and len(kept[0]) == 5
