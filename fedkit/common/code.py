@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]  # the folder of the package
 REGISTRY = "registry"
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # the fields of a statement that hold statements
 DATA = frozenset((".json", ".yaml"))  # read by the code of their folder
 
 
@@ -117,8 +118,8 @@ def _nodes(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
             yield node
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             todo += node.orelse
-        else:
-            todo += ast.iter_child_nodes(node)
+        else:  # statements alone: an expression holds no import
+            todo += [each for block in _BLOCKS for each in getattr(node, block, ())]
 
 
 @cache

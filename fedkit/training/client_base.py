@@ -26,12 +26,13 @@ from ..algorithms.base import Algorithm, Broadcast, LocalRule
 from ..common.console import quiet
 from ..common.seeds import generator, torch_seed
 from ..data.federated import FederatedDataset
+from . import lora  # noqa: F401 - before transformers' trainer, which imports peft
 from .losses import has_plain_head
 from .models import Loaded, adapter_state, check_length, set_adapter_state, trainable
 from .prompts import get_template
 from .specs import TrainSpec
 
-with quiet():  # bitsandbytes warns of kernels that a CPU has no use for
+with quiet():
     from transformers import PrinterCallback, TrainerCallback
 
 CACHED_TOKENS = 4_000_000  # tokens of encoded clients kept in memory, least recently used out first (16 MB)

@@ -90,9 +90,10 @@ def load_model(spec: ModelSpec, *, seed: int = 0) -> Loaded:
     Base weights in `spec.dtype`, or 8- or 4-bit by bitsandbytes; adapter weights stay float32. `FedkitError` for an
     unknown dtype or quantization, or a model that cannot be had.
     """
-    with quiet():
-        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from .lora import LoraConfig, get_peft_model, prepare_model_for_kbit_training, with_bitsandbytes
 
+    if spec.quantization:
+        with_bitsandbytes()
     device = resolve_device(spec.device)
     if spec.threads:
         torch.set_num_threads(spec.threads)

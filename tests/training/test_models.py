@@ -289,3 +289,26 @@ def test_tied_weights_are_no_fault_and_strange_tensors_are_said(tmp_path, tiny_t
     save_file({**tensors, "extra.weight": torch.ones(2)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.warns(UserWarning, match="extra.weight of its files is no part of its architecture and left out"):
         load_model(replace(tiny_spec, name=str(tmp_path)))
+
+
+def test_bitsandbytes_is_imported_where_a_base_is_quantized_and_not_before(tiny_folder):
+    """A process that trains on a CPU needs neither it nor torch's compiler; the same may then load in 8 and 4 bits."""
+    import subprocess
+    import sys
+
+    code = f"""
+import sys
+from fedkit.training import sft, dpo
+from fedkit.training.models import load_model
+from fedkit.training.specs import LoraSpec, ModelSpec
+spec = dict(name={str(tiny_folder)!r}, device="cpu", lora=LoraSpec(r=4))
+load_model(ModelSpec(**spec))
+before = [name for name in ("bitsandbytes", "torch._inductor.compile_fx") if name in sys.modules]
+kinds = [sorted({{type(m).__name__ for m in load_model(ModelSpec(quantization=q, **spec)).model.modules()
+         if "Linear" in type(m).__name__}}) for q in ("8bit", "4bit", None)]
+print(before, kinds)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    kinds = [["Linear", "Linear8bitLt"], ["Linear", "Linear4bit"], ["Linear"]]
+    assert done.stdout.splitlines()[-1] == f"[] {kinds}", done.stdout
