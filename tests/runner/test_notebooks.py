@@ -25,6 +25,38 @@ COPIED = 10  # lines in a row
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A data folder of five annotators who write Spanish alone."""
+    folder = tmp_path_factory.mktemp("few")
+    (folder / "aya_dataset").mkdir()
+    lines = [
+        {"inputs": f"¿Cuál es el número {i}?", "targets": f"Es el {i}.", "language": "Spanish", "language_code": "spa"}
+        | {"annotation_type": "original-annotations", "user_id": f"{i % 5}" * 64}
+        for i in range(200)
+    ]
+    (folder / "aya_dataset" / "train.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "number, last", [("00", "dataset.records(place)"), ("30", "counts[spoken]"), ("22", "records.language")]
+)
+def test_no_notebook_counts_on_clients_or_languages(number, last, few, tmp_path, capsys):
+    """Up to the cell that picks among clients, on a federation smaller than the embedded one and without English."""
+    notebook = read_notebook(next(FOLDER.glob(f"{number}_*.ipynb")))
+    space: dict = {}
+    for cell in (cell for cell in notebook.cells if cell["cell_type"] == "code"):
+        exec(notebook.source(cell), space)
+        if "parameters" in notebook.tags(cell):
+            space |= {"profile": "smoke", "data_dir": str(few), "results_dir": str(tmp_path)}
+        if last in notebook.source(cell) and "Session" not in notebook.source(cell):
+            break
+    else:
+        raise AssertionError(f"no cell of {number} has {last}")
+    assert capsys.readouterr().out.count("¿Cuál es el número") >= 1
+
+
 @each
 def test_stored_without_outputs_and_with_parameters(path):
     assert stored_clean(read_notebook(path)) == []

@@ -19,7 +19,8 @@ from fedkit.evaluation.benchmarks.harness import run_tasks, written
 from fedkit.evaluation.generation import generate
 from fedkit.evaluation.likelihood import continuation_nll
 from fedkit.evaluation.specs import EvalSpec
-from fedkit.training.models import initial_state, learned_positions, load_model, set_adapter_state
+from fedkit.training.checks import learned_positions
+from fedkit.training.models import initial_state, load_model, set_adapter_state
 from fedkit.training.registry import client_class
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
