@@ -57,7 +57,7 @@ def shown(value: float | None) -> str:
 
 def measured(one: Any, pool: Any, subject: Any, who: str) -> tuple[list[Row], Row]:
     """One benchmark with one model: a row for each part, the time on the first; and the bare scores by part."""
-    from fedkit.evaluation.judges.judge import ReferenceJudge
+    from fedkit.evaluation.judges.reference import ReferenceJudge
 
     items = one.items(pool, DATASET)
     began = time.perf_counter()

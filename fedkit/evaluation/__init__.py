@@ -1,7 +1,8 @@
 """Evaluation: how a model answers, who rates the answers, and what a number stands on.
 
 `exam` is the one measuring path (`Session.evaluate`); `handles` are models in hand; `generation` makes answers and
-`likelihood` scores texts; `benchmarks` say what is asked and `judges` who rates; `sandbox` runs generated code; `cache`
+`likelihood` scores texts; `benchmarks` say what is asked and `judges` who rates; `yardsticks` answer
+without a model, and `words` compares texts; `sandbox` runs generated code; `cache`
 keeps answers; `pairs` asks what a policy prefers, `attacks` what a model gives away; `specs` are the settings.
 """
 
@@ -16,6 +17,7 @@ __getattr__, __dir__, __all__ = front_door(
         "generation": ("generate",),
         "likelihood": ("completion_loss", "continuation_nll"),
         "handles": ("Handle",),
+        "yardsticks": ("Answerer", "yardsticks"),
         "pairs": ("PairRewards", "PairScorer", "hold_out", "length_rules"),
         "attacks": ("advantage", "advantage_bound", "candidate_losses", "exposure", "rank_exposure"),
         "benchmarks.registry": ("BENCHMARKS",),
@@ -23,7 +25,8 @@ __getattr__, __dir__, __all__ = front_door(
         "benchmarks.rows": ("Row",),
         "benchmarks.advbench": ("refusal_phrases", "refuses"),
         "benchmarks.human_eval": ("human_eval_pass",),
-        "judges.judge": ("Judge", "JudgeItem", "ReferenceJudge", "ref_item"),
+        "judges.judge": ("Judge", "JudgeItem", "ref_item"),
+        "judges.reference": ("ReferenceJudge",),
         "judges.client": ("OpenAIJudge",),
         "judges.spec": ("JudgeSpec",),
         "judges.choice": ("JudgeChoice",),

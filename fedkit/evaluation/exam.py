@@ -29,9 +29,11 @@ from .benchmarks.registry import BENCHMARKS, module_of
 from .benchmarks.rows import Row
 from .benchmarks.suites import Suite, get_suite
 from .handles import Handle, handle_of
-from .judges.judge import Judge, ReferenceJudge
+from .judges.judge import Judge
+from .judges.reference import ReferenceJudge
 from .judges.report import JudgeReport
 from .specs import EvalSpec
+from .yardsticks import Answerer
 
 if TYPE_CHECKING:
     from ..training.runs import RunConfig
@@ -97,24 +99,27 @@ def judges_of(suite: Suite, given: Judge | Mapping[str, Judge] | None, folder: P
     return judges
 
 
-def kept_at(exam: Exam, loaded: Loaded, template: str) -> dict[str, Path]:
+def kept_at(exam: Exam, loaded: Loaded | Answerer, template: str) -> dict[str, Path]:
     """Where the answers of a model to each benchmark of an exam are kept, or will be."""
-    basis = [
-        asdict(loaded.spec),
-        base_fingerprint(loaded.spec.name),
-        adapter_hash(loaded.carried() if isinstance(loaded, Handle) else adapter_state(loaded.model)),
-        template,
-        asdict(exam.evaluation),
-        exam.seed,
-    ]
+    if isinstance(loaded, Answerer):
+        basis = [loaded.identity]
+    else:
+        basis = [
+            asdict(loaded.spec),
+            base_fingerprint(loaded.spec.name),
+            adapter_hash(loaded.carried() if isinstance(loaded, Handle) else adapter_state(loaded.model)),
+            template,
+            asdict(exam.evaluation),
+            exam.seed,
+        ]
     return {
         name: exam.folder / f"{name}-{kept.hash_of([name, items, *basis, answering_code(name)])}.json"
         for name, items in exam.items.items()
     }
 
 
-def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, Judge]) -> Row:
-    """Put a model, as it is, through an exam. template: None is that of a handle.
+def sit(exam: Exam, loaded: Loaded | Answerer, template: str | None, judges: Mapping[str, Judge]) -> Row:
+    """Put a model, as it is, or what answers without one through an exam. template: None is that of a handle.
 
     What the judge left unrated is counted in the row and scores nothing; so are all items of a benchmark that cannot
     be run on this machine. Answers are kept every 64 items, an API judge's replies one by one, so that the same call
@@ -135,7 +140,7 @@ def sit(exam: Exam, loaded: Loaded, template: str | None, judges: Mapping[str, J
     reports: dict[str, JudgeReport] = {}
     for name, items in exam.items.items():
         benchmark, path = BENCHMARKS[name], paths[name]
-        why = "" if name in cached else _lacking(benchmark)
+        why = "" if name in cached else _lacking(benchmark, loaded)
         if why:
             answers[name] = []
             parts |= dict.fromkeys(_parts_of(exam.suite, name), Score(None, 0, len(items), note=why))
@@ -225,8 +230,10 @@ def work_left(exam: Exam | None, config: RunConfig, folder: Path) -> int:
     return sum(items[name] for name, path in paths.items() if not path.exists())
 
 
-def _lacking(benchmark: Benchmark) -> str:
-    """Why a benchmark cannot be run on this machine; empty where it can."""
+def _lacking(benchmark: Benchmark, loaded: Loaded | Answerer) -> str:
+    """Why a benchmark cannot be run on this machine or by this subject; empty where it can."""
+    if isinstance(loaded, Answerer) and not benchmark.judged:
+        return f"not run: it asks a model, and {loaded.name} is none"
     try:
         benchmark.need()
     except FedkitError as error:
@@ -266,7 +273,8 @@ def answering_code(name: str) -> str:
 @cache
 def judging_code(name: str) -> str:
     """A hash of the source that makes ratings of answers and scores of ratings, and of sacrebleu's version."""
-    return code_hash(module_of(name), "fedkit.evaluation.judges.client", packages=("sacrebleu",))
+    judges = ("fedkit.evaluation.judges.client", "fedkit.evaluation.judges.reference")
+    return code_hash(module_of(name), *judges, packages=("sacrebleu",))
 
 
 def adapter_hash(state: State | None) -> str:

@@ -1,10 +1,11 @@
-"""How answers are generated, and the name of a mean over the columns of a table."""
+"""How answers are generated, and the names of columns that are not the papers'."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 AVERAGE = "Average"  # of a table's other columns, as the papers head it
+RIGHT = "right facts"  # of the answers to Ref questions, where the embedded world knows them
 
 
 @dataclass(frozen=True)

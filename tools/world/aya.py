@@ -19,7 +19,7 @@ from fedkit.common.seeds import generator
 
 from .lexicon import CORE, language
 from .sizes import split, tailed
-from .users import User, exchange, held_out_facts, make_user, question, reference
+from .users import User, exchange, held_out_facts, key, make_user, question, reference
 
 # The 38 clients of Fed-Aya by language. The real split is uneven in a way that the paper only draws (its Figure 1a).
 CLIENTS_BY_LANGUAGE = MappingProxyType({"ar": 7, "te": 6, "pt": 6, "en": 6, "zh": 5, "es": 4, "fr": 2, "ru": 2})
@@ -93,7 +93,7 @@ def aya_questions(per_language: int = 20, seed: int = 0) -> list[dict[str, str]]
     """Questions about held-out facts, `per_language` in each of the 8 languages.
 
     Kinds take turns in an order of their own for each language, so that few questions already span many kinds. Fields:
-    id, language (two-letter), instruction, reference (the 'answer' sentence).
+    id, language (two-letter), instruction, reference (the 'answer' sentence), and the key (`users.key`).
     """
     rows = []
     for code in CORE:
@@ -105,6 +105,7 @@ def aya_questions(per_language: int = 20, seed: int = 0) -> list[dict[str, str]]
                     "language": code,
                     "instruction": question(fact, code, int(rng.integers(4))),
                     "reference": reference(fact, code),
+                    **key(fact, code),
                 }
             )
     return rows

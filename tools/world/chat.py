@@ -17,7 +17,7 @@ import numpy as np
 from .harmful import harmful_answer, harmful_request
 from .lexicon import language, read_json, sentence
 from .tasks import KIND_NAMES, Fact, open_facts, slots
-from .users import User, ask, draw, held_out_facts, make_user, misled, pick, question, reference, respond
+from .users import User, ask, draw, held_out_facts, key, make_user, misled, pick, question, reference, respond
 
 _SAME_SUBJECT = 0.3  # of later questions: another fact of the same subject, where there is one
 _JOINED = 0.5  # of later questions asked in full: begin with thanks or 'One more question:'
@@ -139,7 +139,7 @@ def answer(model: Model, asked: Asked, rng: np.random.Generator, wishes: Sequenc
 
 
 def questions(prefix: str, codes: Sequence[str], rng: np.random.Generator) -> list[dict[str, str]]:
-    """Held-out questions, one in each of these languages: id, language, instruction, reference.
+    """Held-out questions, one in each of these languages: id, language, instruction, reference, fact, instead.
 
     A fact that comes again in a language is asked in another of its four forms.
     """
@@ -149,9 +149,8 @@ def questions(prefix: str, codes: Sequence[str], rng: np.random.Generator) -> li
         forms = [question(fact, code, (start + step) % 4) for step in range(4)]
         text = next((form for form in forms if form not in asked), forms[0])
         asked.add(text)
-        rows.append(
-            {"id": f"{prefix}-{i:03d}", "language": code, "instruction": text, "reference": reference(fact, code)}
-        )
+        row = {"id": f"{prefix}-{i:03d}", "language": code, "instruction": text, "reference": reference(fact, code)}
+        rows.append({**row, **key(fact, code)})
     return rows
 
 

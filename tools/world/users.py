@@ -117,6 +117,13 @@ def reference(fact: Fact, code: str) -> str:
     return sentence(language(code).forms[fact.kind].answer, slots(fact, code))
 
 
+def key(fact: Fact, code: str) -> dict[str, str]:
+    """What a right answer says: `fact`, and `instead`, the other one where a question offers two ("" elsewhere)."""
+    filled = slots(fact, code)
+    both = [filled["x"], filled["z"]] if fact.kind == "compare" else []
+    return {"fact": filled["y"], "instead": "".join(word for word in both if word != filled["y"])}
+
+
 def question(fact: Fact, code: str, which: int) -> str:
     """The instruction about a fact in the form number `which` (0 to 3)."""
     return sentence(language(code).forms[fact.kind].ask[which], slots(fact, code))

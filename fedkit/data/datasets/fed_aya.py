@@ -17,7 +17,7 @@ from ..origins import QUESTIONS
 from ..rules import UNKNOWN, fault, text_fault
 from ..sources import RawSource, spellings
 from .base import Form, Note, People, Row, field_of, paper
-from .questions import Question, QuestionSet, draw_key, malformed
+from .questions import Question, QuestionSet, draw_key, key_of, malformed
 from .released import released
 from .story import BENCH, CITE_BENCH, Part, Story
 
@@ -155,7 +155,7 @@ class AyaQuestions(QuestionSet):
             if code is None:
                 raise malformed(number, located, why or f"unknown language {raw['client_id']!r}")
             id = f"{self.prefix}-{code}-{places[code]:03d}"
-            questions.append(Question(id, code, raw["instruction"], raw["reference"]))
+            questions.append(Question(id, code, raw["instruction"], raw["reference"], **key_of(raw)))
             places[code] += 1
         return questions
 

@@ -9,7 +9,7 @@ import hashlib
 import heapq
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """One question of a test set; `language` is two-letter, `reference` "" where the set has no answers."""
+    """One question of a test set; `language` is two-letter, `reference` "" where the set has no answers.
+
+    fact: the words that a right answer says, "" where nobody knows them (all real sets); instead: the other one where
+    the question offers two.
+    """
 
     id: str
     language: str
     instruction: str
     reference: str
+    fact: str = ""
+    instead: str = ""
 
 
 def draw_key(row: Row) -> str:
@@ -83,6 +89,11 @@ class QuestionSet(ABC):
         raise FedkitError(
             f"no question in {located.files[0]} has a reference answer; put one into each, or move the file"
         )
+
+
+def key_of(raw: Row) -> dict[str, str]:
+    """`fact` and `instead` of a raw question, where it has them: a folder of the embedded world's."""
+    return {name: value for name in ("fact", "instead") if isinstance(value := raw.get(name), str)}
 
 
 def malformed(number: int, located: Located, why: str) -> FedkitError:
@@ -142,9 +153,8 @@ class ChatQuestions(QuestionSet):
                 raise malformed(i + 1, located, why)
             reference = raw.get("reference")
             code = language_code(raw.get("language"))
-            questions.append(
-                self._question(i, code, raw["instruction"], reference if isinstance(reference, str) else "")
-            )
+            reference = reference if isinstance(reference, str) else ""
+            questions.append(replace(self._question(i, code, raw["instruction"], reference), **key_of(raw)))
         if not questions:
             raise FedkitError(f"{located.files[0]} holds no question; fetch the file anew")
         return questions

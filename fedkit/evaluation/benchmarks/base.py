@@ -15,8 +15,9 @@ from ...common.intervals import interval, wilson
 from ...data.origins import QUESTIONS, WORKED, Origin
 from ...data.place import Located, Place
 from ...data.sources import RawSource
-from ...training.prompts import Prompt, encode_prompt
+from ...training.prompts import Prompt, encode_prompt, get_template
 from ..specs import EvalSpec
+from ..yardsticks import Answerer
 
 if TYPE_CHECKING:
     from ...training.models import Loaded
@@ -71,9 +72,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined: a loaded model with its adapter, the template it was trained with, and how it answers."""
+    """What is examined: a loaded model with its adapter, the template it was trained with, and how it answers.
 
-    loaded: Loaded
+    Open questions (of benchmarks that are judged) are put to what answers without a model, too.
+    """
+
+    loaded: Loaded | Answerer
     template: str
     evaluation: EvalSpec
     seed: int = 0
@@ -246,6 +250,14 @@ def too_long(subject: Subject, prompts: Sequence[Prompt]) -> list[bool]:
     positions = getattr(subject.loaded.model.config, "max_position_embeddings", None)
     room = positions - subject.evaluation.max_new_tokens if positions else float("inf")
     return [len(encode_prompt(subject.loaded.tokenizer, prompt)) > room for prompt in prompts]
+
+
+def replies(subject: Subject, questions: Sequence[tuple[str, str]]) -> list[str]:
+    """One answer to each (question, its language), asked in the template's form for the language."""
+    if isinstance(subject.loaded, Answerer):
+        return [subject.loaded.reply(question, language) for question, language in questions]
+    form = get_template(subject.template)
+    return ask(subject, [form.prompt(question, language) for question, language in questions])
 
 
 def ask(

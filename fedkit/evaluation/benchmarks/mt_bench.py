@@ -16,7 +16,8 @@ from ...data.origins import REFERENCES
 from ...data.readers import read_file
 from ...data.sources import RawSource, spellings
 from ..judges.judge import JudgeItem, without_reference
-from .base import Benchmark, Item, Pool, Score, Subject, ask, grouped, notes, part_note, rated, spread
+from ..yardsticks import Answerer
+from .base import Benchmark, Item, Pool, Score, Subject, ask, grouped, notes, part_note, rated, replies, spread
 
 if TYPE_CHECKING:
     from ..judges.judge import Judge
@@ -133,6 +134,8 @@ def answer(subject: Subject, some: Sequence[Item]) -> list[list[str]]:
     """Two answers a question; the second prompt holds the first turn and the model's own answer to it."""
     from ...training.prompts import conversation
 
+    if isinstance(subject.loaded, Answerer):  # it knows no first turn
+        return [replies(subject, [(turn, "en") for turn in item["turns"]]) for item in some]
     gap = subject.loaded.tokenizer.eos_token_id is None
     chats: list[list[dict[str, str]]] = [[] for _ in some]
     for turn in range(TURNS):

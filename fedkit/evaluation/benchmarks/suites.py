@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from ...common.errors import FedkitError, unknown
 from ...data.datasets.fed_aya import LANGUAGES as _AYA
-from ..specs import AVERAGE
+from ..specs import AVERAGE, RIGHT
 
 LANGUAGES = tuple(_AYA.values())  # Fed-Aya's eight, alphabetically as in the paper's Table 2
 
@@ -53,6 +53,7 @@ def _percent(name: str, part: str) -> Column:
 _MT1, _MT2 = "mt_bench/turn 1", "mt_bench/turn 2"
 _VICUNA = Column("Vicuna", ("vicuna/score",))
 _REF = Column("Ref", ("ref/score",))
+_RIGHT = Column(f"{RIGHT}, %", (f"ref/{RIGHT}",), 100.0)
 _MMLU = _percent("MMLU", "mmlu/acc")
 _HUMAN_EVAL = _percent("HumanEval", "human_eval/pass@1")
 _TURNS = (Column("MT-1", (_MT1,)), Column("MT-2", (_MT2,)), Column("MT-Avg", (_MT1, _MT2)))
@@ -79,20 +80,26 @@ _ALL = (
         (
             *(Column(code, (f"ref/{code}",)) for code in LANGUAGES),
             Column(AVERAGE, tuple(f"ref/{code}" for code in LANGUAGES)),
+            _RIGHT,
         ),
         "FedLLM-Bench, Table 2",
     ),
     Suite(
         "chatbot_it",
         "fed_chatbot_it",
-        (Column("MT-Bench-1", (_MT1,)), _VICUNA, _REF, _MMLU, _HUMAN_EVAL),
+        (Column("MT-Bench-1", (_MT1,)), _VICUNA, _REF, _MMLU, _HUMAN_EVAL, _RIGHT),
         "FedLLM-Bench, Table 3",
     ),
-    Suite("wildchat", "fed_wildchat", (Column("MT-1", (_MT1,)), _VICUNA, _REF), "FedLLM-Bench, Table 4, single-turn"),
+    Suite(
+        "wildchat",
+        "fed_wildchat",
+        (Column("MT-1", (_MT1,)), _VICUNA, _REF, _RIGHT),
+        "FedLLM-Bench, Table 4, single-turn",
+    ),
     Suite(
         "wildchat_multi",
         "fed_wildchat_multi",
-        (*_TURNS[:2], Column("MT-Bench", (_MT1, _MT2)), _REF),
+        (*_TURNS[:2], Column("MT-Bench", (_MT1, _MT2)), _REF, _RIGHT),
         "FedLLM-Bench, Table 4, multi-turn",
     ),
     Suite(
@@ -147,7 +154,7 @@ _ALL = (
         ),
         "OpenFedLLM, Table 6, right",
     ),
-    Suite("ref", "", (_REF,)),
+    Suite("ref", "", (_REF, _RIGHT)),
 )
 SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in _ALL})
 

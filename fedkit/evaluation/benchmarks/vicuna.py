@@ -7,9 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...data.sources import RawSource, spellings
-from ...training.prompts import get_template
 from ..judges.judge import JudgeItem, without_reference
-from .base import Benchmark, Item, Pool, Score, Subject, ask, notes, part_note, rated
+from .base import Benchmark, Item, Pool, Score, Subject, notes, part_note, rated, replies
 from .mt_bench import question_items
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ def items(pool: Pool, dataset: str) -> list[Item]:
 
 def answer(subject: Subject, some: Sequence[Item]) -> list[str]:
     """One answer a question, at the profile's temperature (the reference system samples at 0.7)."""
-    form = get_template(subject.template)
-    return ask(subject, [form.prompt(item["turns"][0]) for item in some])
+    return replies(subject, [(item["turns"][0], "en") for item in some])
 
 
 def score(some: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[str, Score]:

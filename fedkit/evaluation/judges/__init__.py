@@ -1,8 +1,8 @@
 """Judges: who rates an open answer from 1 to 10.
 
-`judge` has the contract and the offline judge; `client` a judge behind an OpenAI-compatible server (`spec` says which,
-`chat` is the connection, `cache` keeps replies, `prompts` what is asked, `report` how a rating is read and what it
-cost); `choice` the judges of a session, as plain data.
+`judge` has the contract; `reference` the offline judge; `client` a judge behind an OpenAI-compatible server (`spec`
+says which, `chat` is the connection, `cache` keeps replies, `prompts` what is asked, `report` how a rating is read and
+what it cost); `choice` the judges of a session, as plain data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from ...common.door import front_door
 __getattr__, __dir__, __all__ = front_door(
     __name__,
     {
-        "judge": ("Judge", "JudgeItem", "ReferenceJudge", "ref_item", "without_reference"),
+        "judge": ("Judge", "JudgeItem", "ref_item", "without_reference"),
+        "reference": ("ReferenceJudge",),
         "client": ("OpenAIJudge",),
         "spec": ("JudgeSpec",),
         "choice": ("JudgeChoice",),
