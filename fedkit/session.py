@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .evaluation.judges.choice import JudgeChoice
     from .evaluation.judges.judge import Judge
     from .evaluation.specs import EvalSpec
+    from .evaluation.yardsticks import Answerer
     from .privacy.base import Mechanism
     from .report.tables import ResultsTable
     from .report.trials import Comparison, Variant
@@ -203,7 +204,7 @@ class Session:
 
     def evaluate(
         self,
-        model: Run | str | Loaded,
+        model: Run | str | Loaded | Answerer,
         suite: str | Suite | None = None,
         *,
         judge: Judge | Mapping[str, Judge] | None = None,
@@ -216,21 +217,22 @@ class Session:
     ) -> Row:
         """Put a model through the benchmarks of a suite (None: the one whose table is about its dataset).
 
-        model: a run; a dataset's name, for its untrained base with the profile's model, LoRA and template for it; or a
-        loaded model as it is. judge: rates open answers, all of them or by the benchmark's name; None is the session's,
-        or else the offline one. limit: at most so many items of each benchmark, or by name (None: all), in place of the
-        profile's `most_items`; spread over categories or drawn by chance. evaluation, template: in place of the
-        profile's and the model's. questions: Ref's, in place of the dataset's own. seed: of sampled answers. Answers
-        and ratings are kept; see `fedkit.evaluation.exam`.
+        model: a run; a dataset's name, for its untrained base with the profile's model, LoRA and template for it; a
+        loaded model as it is; or what answers without one (`evaluation.yardsticks`). judge: rates open answers, all of
+        them or by the benchmark's name; None is the session's, or else the offline one. limit: at most so many items of
+        each benchmark, or by name (None: all), in place of the profile's `most_items`; spread over categories or drawn
+        by chance. evaluation, template: in place of the profile's and the model's. questions: Ref's, in place of the
+        dataset's own. seed: of sampled answers. Answers and ratings are kept; see `fedkit.evaluation.exam`.
         `FedkitError` for an unknown suite or benchmark, a source that is not at hand, a judge without a key or one that
         cannot be reached.
         """
         from .evaluation.exam import judges_of, sit
         from .evaluation.handles import Handle
+        from .evaluation.yardsticks import Answerer
         from .training.models import Loaded
 
-        loaded = model if isinstance(model, Loaded) else self.loaded(model)
-        own = loaded.dataset if isinstance(loaded, Handle) else ""
+        loaded = model if isinstance(model, Loaded | Answerer) else self.loaded(model)
+        own = loaded.dataset if isinstance(loaded, Handle | Answerer) else ""
         exam = self._exam(suite, own, limit, questions, evaluation or self.profile.evaluation, seed, progress)
         if not isinstance(loaded, Handle):
             template = template or self.profile.dataset(exam.suite.dataset).train.template

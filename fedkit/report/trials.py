@@ -15,11 +15,24 @@ from .tables import ResultsTable
 
 if TYPE_CHECKING:
     from ..data.datasets.base import Built
+    from ..evaluation.benchmarks.rows import Row
+    from ..evaluation.benchmarks.suites import Suite
     from ..privacy.base import Mechanism
     from ..session import Session
     from ..training.runs import Run
 
 Variant = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], "Mechanism"]  # algorithm, parameters, privacy
+
+
+def yardstick_rows(kit: Session, data: FederatedDataset, suite: str | Suite | None = None) -> dict[str, Row]:
+    """The rows `echo`, `constant` and `nearest record` of a table about a federation: what needs no training.
+
+    suite: None is the one whose table is about the dataset. Columns whose benchmark asks a model stay empty; what
+    guessing gives there stands in a row's `chance`.
+    """
+    from ..evaluation.yardsticks import yardsticks
+
+    return {name: kit.evaluate(one, suite) for name, one in yardsticks(data).items()}
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,25 @@ class Comparison:
                 "MB": (run.manifest["bytes_up"] + run.manifest["bytes_down"]) / 1e6,
             }
         return pd.DataFrame(lines).T.rename_axis("run")
+
+    def scores(self, table: str, suite: str | Suite | None = None, *, unit: str = "score 1-10") -> ResultsTable:
+        """A table of that name: yardsticks, the untrained base, then each run by seed, over the columns of a suite.
+
+        suite: None is the one whose table is about the dataset.
+        """
+        one = next(iter(self.runs.values()))
+        dataset = self.data if isinstance(self.data, FederatedDataset) else self.data.dataset
+        rows: dict[str, dict[int, Row]] = {
+            name: {one.config.seed: row} for name, row in yardstick_rows(self.kit, dataset, suite).items()
+        }
+        rows[label("base")] = {one.config.seed: self.kit.evaluate(dataset.name, suite)}
+        for seed, runs in self.seeds.items():
+            for name, run in runs.items():
+                rows.setdefault(name, {})[seed] = self.kit.evaluate(run, suite)
+        results = self.kit.results(table, judge=rows[label("base")][one.config.seed].judges, unit=unit)
+        for name, by_seed in rows.items():
+            results.add_rows(name, by_seed)
+        return results
 
     def by_seed(self, table: str) -> ResultsTable:
         """A table of that name: each run's held-out loss by seed, and its difference from the first run's of that seed.

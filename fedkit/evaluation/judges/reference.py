@@ -16,10 +16,10 @@ class ReferenceJudge(Judge):
     """What a reference answer adds to the question, and how much of it an answer holds; no model, no network.
 
     The words that reference and answer have beyond the question's are compared by chrF3 (Popovic 2015: precision and
-    recall of character n-grams, each the mean over n from 1 to 6, in one F score that weighs recall thrice), as sacrebleu
-    computes it. Its square is the content: any two texts of a language share letters, and the square of a small share is
-    next to nothing. The rating is 1 + 9 content (0.8 + 0.2 form), with form the chrF3 of the whole answer: form earns
-    nothing by itself. So an echo of the question and an empty answer rate 1, the reference 10.
+    recall of character n-grams, each the mean over n from 1 to 6, in one F score that weighs recall thrice), as
+    sacrebleu computes it. Its square is the content: any two texts of a language share letters, and the square of a
+    small share is next to nothing. The rating is 1 + 9 content (0.8 + 0.2 form), with form the chrF3 of the whole
+    answer: form earns nothing by itself. So an echo of the question and an empty answer rate 1, the reference 10.
 
     Where a reference adds no word (it chooses among the question's), content is by how much chrF3 of the whole answer
     comes nearer to the reference than the question does. It reads no meaning: a right answer in other words rates low,
@@ -52,6 +52,8 @@ class ReferenceJudge(Judge):
         if said == told:
             return HIGHEST
         content = self._content(asked, said, told)
+        if not content:
+            return LOWEST
         return LOWEST + (HIGHEST - LOWEST) * content * (1 - FORM + FORM * self._near(said, told))
 
     def _content(self, asked: Sequence[str], said: Sequence[str], told: Sequence[str]) -> float:
