@@ -13,7 +13,7 @@ from ..common.door import front_door
 __getattr__, __dir__, __all__ = front_door(
     __name__,
     {
-        "specs": ("AVERAGE", "EvalSpec"),
+        "specs": ("AVERAGE", "RIGHT", "EvalSpec"),
         "generation": ("generate",),
         "likelihood": ("completion_loss", "continuation_nll"),
         "handles": ("Handle",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AVERAGE = "Average"  # of a table's other columns, as the papers head it
-RIGHT = "right facts"  # of the answers to Ref questions, where the embedded world knows them
+RIGHT = "right facts, %"  # of the answers to Ref questions, where the embedded world knows them
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = front_door(
         "claims": ("CLAIMS", "Claim"),
         "paper": ("SETTINGS", "TABLE7", "TABLES", "label", "published"),
         "tables": ("ResultsTable", "read_csv", "save_figure"),
-        "trials": ("Comparison", "yardstick_rows"),
+        "trials": ("Comparison", "gains_over_local", "yardstick_rows"),
         "verdicts": ("Verdict", "verdict"),
     },
 )

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..algorithms.aggregators import norm, subtract
+from ..common.errors import FedkitError
 from ..data.federated import FederatedDataset
+from ..evaluation.specs import AVERAGE
 from .paper import label
 from .tables import ResultsTable
 
@@ -33,6 +35,36 @@ def yardstick_rows(kit: Session, data: FederatedDataset, suite: str | Suite | No
     from ..evaluation.yardsticks import yardsticks
 
     return {name: kit.evaluate(one, suite) for name, one in yardsticks(data).items()}
+
+
+def gains_over_local(by_seed: pd.DataFrame, method: str = "fedavg") -> pd.DataFrame:
+    """What a federated method gains over clients of each language who train alone, by language and seed.
+
+    by_seed: `ResultsTable.by_seed()` of a table with rows of local training by language and a metric for each language.
+    Columns: language, seed, `all` (the method's average over languages less the local row's) and `own` (the same in
+    that language alone, which is what the client itself would gain). `FedkitError` where a row or a seed is missing.
+    """
+    cells = by_seed.set_index(["row", "metric", "seed"])["value"]
+    seeds = sorted(by_seed.loc[by_seed["row"] == label(method), "seed"].unique())
+    rows = set(by_seed["row"])
+    languages = [m for m in dict.fromkeys(by_seed["metric"]) if label("local", m) in rows]
+    if not seeds or not languages:
+        missing = label(method) if not seeds else label("local")
+        raise FedkitError(f"the table has no row {missing!r} to compare with; run notebook 41 again")
+    try:
+        lines = [
+            (
+                code,
+                seed,
+                cells[label(method), AVERAGE, seed] - cells[label("local", code), AVERAGE, seed],
+                cells[label(method), code, seed] - cells[label("local", code), code, seed],
+            )
+            for code in languages
+            for seed in seeds
+        ]
+    except KeyError as error:
+        raise FedkitError(f"the table has no value for {error.args[0]}; run notebook 41 again") from None
+    return pd.DataFrame(lines, columns=["language", "seed", "all", "own"])
 
 
 @dataclass(frozen=True)

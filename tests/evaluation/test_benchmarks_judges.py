@@ -65,7 +65,7 @@ def test_a_judge_for_each_benchmark(kit, answered):
     judges = {"mt_bench": Always(3.0), "vicuna": Always(5.0), "ref": OFFLINE}
     row = kit.evaluate("fed_chatbot_it", OPEN, limit=3, judge=judges)
     assert (row.score("MT-1").value, row.score("Vicuna").value) == (3.0, 5.0)
-    assert row.judges == "always 3.0, always 5.0, chrF reference (offline)"
+    assert row.judges == "always 3.0, always 5.0, chrF of added words (offline)"
     with pytest.raises(FedkitError, match="unknown benchmark of the judges that were given 'ref'; known: mt_bench"):
         kit.evaluate("fed_chatbot_it", OPEN, limit=3, judge={k: v for k, v in judges.items() if k != "ref"})
 

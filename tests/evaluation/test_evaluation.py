@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from fedkit.data.federated import FederatedDataset
 from fedkit.evaluation.benchmarks import Column, Row, Subject, Suite
 from fedkit.evaluation.benchmarks.ref import REF
 from fedkit.evaluation.judges import Judge, ReferenceJudge
 from fedkit.evaluation.likelihood import completion_loss
 from fedkit.evaluation.specs import EvalSpec
+from fedkit.evaluation.yardsticks import Constant, Echo, NearestRecord, swapped, yardsticks
 from fedkit.training.models import Loaded
 from fedkit.training.prompts import get_template
 
@@ -99,6 +103,58 @@ def test_a_language_without_ratings_has_no_average():
 
 def test_perfect_answers_with_the_offline_judge():
     assert row([q["reference"] for q in ITEMS], ReferenceJudge()).series().tolist() == pytest.approx([10.0] * 3)
+
+
+def federation(columns):
+    table = pa.table(columns)
+    return FederatedDataset.from_partition(table, {"a": np.arange(table.num_rows)}, name="few")
+
+
+FEW = {
+    "instruction": ["Name the capital of Spain.", "Who is it?", "Who was it?", "西班牙的首都是哪里？"],
+    "response": ["The capital of Spain is Madrid.", "I.", "I.", "西班牙的首都是马德里。"],
+    "language": ["en", "en", "en", "zh"],
+}
+
+
+def test_what_answers_without_a_model():
+    """The question; the language's most frequent answer; the nearest question's answer with this one's words in it."""
+    every = yardsticks(federation(FEW))
+    assert {name: one.reply("Name the capital of Italy.", "en") for name, one in every.items()} == {
+        "echo": "Name the capital of Italy.",
+        "constant": "I.",
+        "nearest record": "The capital of Italy is Madrid.",
+    }
+    assert every["constant"].reply("?", "zh") == "西班牙的首都是马德里。"
+    assert every["constant"].reply("?", "te") == "I."  # in no record's language: the most frequent of all
+    assert every["nearest record"].reply("意大利的首都是哪里？", "zh") == "意大利的首都是马德里。"
+    assert swapped("Who is it?", "Who is it?", "I.") == "I."
+
+
+def test_records_of_other_forms():
+    talk = [[{"role": r, "content": t} for r, t in (("user", "Who?"), ("assistant", "I."), ("user", "And?"))]]
+    talks = federation({"conversation": talk, "language": ["en"]})
+    chosen = {"instruction": ["Who?"], "chosen": ["I."], "rejected": ["You."], "language": ["en"]}
+    for data in (talks, federation(chosen)):
+        assert Constant(data).reply("?") == NearestRecord(data).reply("Who?") == "I."
+        assert Constant(data).identity != NearestRecord(data).identity
+
+
+def test_what_answers_without_a_model_sits_the_same_exam():
+    """Of open questions; through the template it would change nothing, so it is not asked in one."""
+    scored = row(REF.answer(Subject(Echo(), "none such", EvalSpec()), ITEMS), ReferenceJudge())
+    assert scored.answers["ref"] == [item["instruction"] for item in ITEMS]
+    assert scored.series().tolist() == [1.0] * 3
+
+
+def test_right_facts_are_counted_where_the_questions_say_them():
+    """One of the two with a key says its fact: half, with the most frequent fact as chance; none known, no value."""
+    items = [{**ITEMS[0], "fact": "Rome", "instead": ""}, {**ITEMS[1], "fact": "one two", "instead": ""}, ITEMS[2]]
+    right = row(["It is Rome!", "two one", "北京"], ReferenceJudge(), items).parts["ref/right facts"]
+    assert (right.value, right.count, right.chance, right.judge) == (0.5, 2, 0.5, "none")
+    assert right.note == "2 of 3 questions say which fact is right"
+    unknown = row(["a", "b", "c"], ReferenceJudge()).parts["ref/right facts"]
+    assert unknown.value is None and "no question here says" in unknown.note
 
 
 def test_one_answer_a_question():

@@ -120,7 +120,7 @@ def test_the_papers_numbers_keep_the_digits_that_it_prints():
 def test_a_judge_may_be_given_itself():
     from fedkit.evaluation.judges import ReferenceJudge
 
-    assert ResultsTable("t", ReferenceJudge(), "u").judge == "chrF reference (offline)"
+    assert ResultsTable("t", ReferenceJudge(), "u").judge == "chrF of added words (offline)"
 
 
 def test_rows_bring_their_questions():

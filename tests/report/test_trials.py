@@ -11,8 +11,12 @@ from fedkit.algorithms.registry import make_algorithm
 from fedkit.analysis.figures.methods import away, by_round, drift
 from fedkit.analysis.figures.style import axes
 from fedkit.analysis.toy import two_clients
+from fedkit.common.errors import FedkitError
+from fedkit.evaluation.specs import AVERAGE, RIGHT
+from fedkit.evaluation.yardsticks import YARDSTICKS
 from fedkit.privacy.published import PublishedNoise
-from fedkit.report.trials import Comparison
+from fedkit.report.paper import label
+from fedkit.report.trials import Comparison, gains_over_local, yardstick_rows
 from fedkit.session import Session
 
 VARIANTS = {"FedAvg": ("fedavg", {}), "mu = 1": ("fedprox", {"mu": 1.0}), "FFA-LoRA": ("ffa_lora", {})}
@@ -90,6 +94,34 @@ def test_runs_and_losses_of_several_seeds(kit, runs):
         assert table["held-out loss", "FedAvg", seed] == losses["FedAvg"]
         assert table["less FedAvg", "mu = 1", seed] == losses["mu = 1"] - losses["FedAvg"]
     assert len(table) == 6
+
+
+def test_scores_stand_beside_what_needs_no_model(kit, runs):
+    """Yardsticks, the base, the runs: all by `Session.evaluate`. An echo wins nothing; facts are counted beside."""
+    table = runs.scores("trial").frame().pivot(index="row", columns="metric", values="value")
+    assert set(table.index) == {*YARDSTICKS, label("base"), *VARIANTS}
+    assert table.loc["echo", AVERAGE] == 1.0 and table.loc["echo", RIGHT] == 0.0
+    assert table.loc["constant", AVERAGE] <= 1.5 and table[RIGHT].between(0, 100).all()
+    known = kit.evaluate(runs["mu = 1"]).series()
+    assert table.loc["mu = 1"].to_dict() == pytest.approx(known.to_dict())
+    rows = yardstick_rows(kit, runs.data.dataset, "chatbot_it")
+    assert rows["echo"].score("Ref").value == 1.0 and rows["echo"].score("MMLU").value is None
+    assert rows["echo"].score("MMLU").note == "not run: it asks a model, and echo is none"
+
+
+def test_gains_over_local_training():
+    """All: the averages' difference. Own: the difference in the local client's language alone."""
+    alone = [("Local Training (ar)", "ar", 4.0), ("Local Training (ar)", AVERAGE, 2.0)]
+    other = [("Local Training (en)", "en", 5.0), ("Local Training (en)", AVERAGE, 3.0)]
+    ours = [("FedAvg", "ar", 6.0), ("FedAvg", "en", 5.5), ("FedAvg", AVERAGE, 5.75), ("echo", AVERAGE, 1.0)]
+    frame = pd.DataFrame([*alone, *other, *ours], columns=["row", "metric", "value"]).assign(seed=3)
+    gains = gains_over_local(frame)
+    assert gains.values.tolist() == [["ar", 3, 3.75, 2.0], ["en", 3, 2.75, 0.5]]
+    assert gains.columns.tolist() == ["language", "seed", "all", "own"]
+    with pytest.raises(FedkitError, match="has no row 'FedProx'"):
+        gains_over_local(frame, "fedprox")
+    with pytest.raises(FedkitError, match="has no value for .*'Local Training"):
+        gains_over_local(frame[~((frame["row"] == "Local Training (en)") & (frame["metric"] == AVERAGE))])
 
 
 def test_other_settings_are_other_runs(kit, runs):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...common.errors import FedkitError
 from ..judges.judge import ref_item, without_reference
-from ..specs import RIGHT
 from ..words import says
 from .base import (
     Benchmark,
@@ -30,6 +29,9 @@ from .base import (
 
 if TYPE_CHECKING:
     from ..judges.judge import Judge
+
+
+FACTS = "right facts"  # the part that is no judge's
 
 
 def items(pool: Pool, dataset: str) -> list[Item]:
@@ -55,7 +57,7 @@ def score(some: Sequence[Item], answers: Sequence[Any], judge: Judge) -> dict[st
         return rated(own, judge.name, notes(part_note(some), bare))
 
     languages = {code: part(places) for code, places in sorted(grouped(some, "language").items())}
-    return {"score": part(range(len(some))), **languages, RIGHT: right_facts(some, answers)}
+    return {"score": part(range(len(some))), **languages, FACTS: right_facts(some, answers)}
 
 
 def right_facts(some: Sequence[Item], answers: Sequence[str]) -> Score:

@@ -53,7 +53,7 @@ def _percent(name: str, part: str) -> Column:
 _MT1, _MT2 = "mt_bench/turn 1", "mt_bench/turn 2"
 _VICUNA = Column("Vicuna", ("vicuna/score",))
 _REF = Column("Ref", ("ref/score",))
-_RIGHT = Column(f"{RIGHT}, %", (f"ref/{RIGHT}",), 100.0)
+_RIGHT = _percent(RIGHT, "ref/right facts")
 _MMLU = _percent("MMLU", "mmlu/acc")
 _HUMAN_EVAL = _percent("HumanEval", "human_eval/pass@1")
 _TURNS = (Column("MT-1", (_MT1,)), Column("MT-2", (_MT2,)), Column("MT-Avg", (_MT1, _MT2)))
