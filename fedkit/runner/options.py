@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="run also what is unchanged")
     add("--check", action="store_true", help="run also the solutions; check that sources are stored clean")
     add("-p", dest="params", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
-    add("--judge-model", metavar="NAME", help="rates open answers; `paper`: GPT-4 as there; default: offline by a reference")
+    add("--judge-model", metavar="NAME", help="rates open answers; `paper`: GPT-4 as there; default: by a reference")
     add(
         "--judge-url",
         metavar="URL",
