@@ -57,12 +57,27 @@ class Notebook:
         return tuple(cell.get("metadata", {}).get("tags", ()))
 
 
+def _is_cell(cell: Any) -> bool:
+    """Whether a cell has what is read of one: its kind, its text as a string or as lines, and tags, if any."""
+    if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
+        return False
+    text, metadata = cell.get("source", ""), cell.get("metadata", {})
+    tags = metadata.get("tags", []) if isinstance(metadata, dict) else None
+    return _strings(tags) and (isinstance(text, str) or _strings(text))
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
 def read_notebook(path: Path) -> Notebook:
     """Reads one .ipynb with plain JSON (fast); FedkitError names the file and the field that is wrong."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         cells, meta = raw["cells"], raw["metadata"].get("fedkit")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        if not isinstance(cells, list) or not all(map(_is_cell, cells)):
+            raise ValueError("a cell has another form than Jupyter's")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise FedkitError(f"{path.name}: not a readable notebook ({error}); restore it from version control") from error
     if not isinstance(meta, dict):
         raise FedkitError(f'{path.name}: its metadata has no "fedkit" entry; add number, title and minutes')
@@ -71,9 +86,10 @@ def read_notebook(path: Path) -> Notebook:
             raise FedkitError(f"{path.name}: metadata fedkit.{name} is missing; add it")
     for name, kind in FIELDS.items():
         value = meta.get(name, kind())
-        words = kind is not list or (isinstance(value, list) and all(isinstance(word, str) for word in value))
-        if not isinstance(value, kind) or not words:
+        if not isinstance(value, kind) or (kind is list and not _strings(value)):
             raise FedkitError(f"{path.name}: metadata fedkit.{name} must be a {kind.__name__}, not {value!r}")
+    if not all(type(value) in (int, float) and 0 <= value < 1e6 for value in meta["minutes"].values()):
+        raise FedkitError(f"{path.name}: metadata fedkit.minutes must hold minutes, not {meta['minutes']!r}")
     if not _NUMBER.fullmatch(meta["number"]) or not path.name.startswith(meta["number"][:2] + "_"):
         raise FedkitError(f"{path.name}: metadata fedkit.number {meta['number']!r} is not the number in its file name")
     lists = {name: tuple(meta.get(name, ())) for name, kind in FIELDS.items() if kind is list}

@@ -6,6 +6,7 @@ The cell is read with `ast`, in no time; a test holds the names and defaults to 
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,10 +47,13 @@ def declared(notebook: Notebook) -> dict[str, Declared]:
         raise FedkitError(f"{notebook.path.name}: {len(cells)} cells are tagged parameters; tag exactly one")
     try:
         body = ast.parse(notebook.source(cells[0])).body
-    except SyntaxError as error:
-        raise FedkitError(
-            f"{notebook.path.name}: its parameters cell is not Python ({error.msg}, line {error.lineno})"
-        ) from error
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ) as error:  # also a null character, a tower of brackets
+        raise FedkitError(f"{notebook.path.name}: its parameters cell is not Python ({error})") from error
     lines: dict[str, Declared] = {}
     for node in body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
@@ -84,7 +88,8 @@ def convert(item: Declared, text: str) -> Any:
     """The value of `-p NAME TEXT`: a Python literal of the declared type, or the text itself for a string."""
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        json.dumps(value, sort_keys=True)  # what JSON cannot hold (a set, bytes) is no parameter either
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         value = _TRUTH.get(text.lower(), text)
     if item.kinds == (str,):
         return text

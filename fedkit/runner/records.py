@@ -9,7 +9,7 @@ import platform
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +70,15 @@ def read_status(folder: Path) -> list[dict[str, Any]]:
     records = read_json(folder / "status.json", [])
     if not isinstance(records, list):
         return []
-    return [record for record in records if isinstance(record, dict) and "number" in record]
+    return [record for record in records if isinstance(record, dict) and _is_ours(record)]
+
+
+def _is_ours(record: Mapping[str, Any]) -> bool:
+    """Whether an entry is as `Outcome.record` makes one; another is as none, so that its notebook is run again."""
+    words = all(isinstance(record.get(name), str) for name in ("number", "title", "status"))
+    seconds = record.get("seconds")
+    timed = type(seconds) in (int, float) and 0 <= seconds < 1e9  # and no NaN
+    return words and timed and isinstance(record.get("fingerprint"), dict)
 
 
 def update_status(folder: Path, outcome: Outcome) -> None:

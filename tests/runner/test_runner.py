@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -165,6 +166,8 @@ def test_copies_are_passed_over(tmp_path):
     [
         ({"number": "11"}, "number '11' is not the number in its file name"),
         ({"minutes": 3}, "fedkit.minutes must be a dict, not 3"),
+        ({"minutes": {"smoke": "long"}}, "fedkit.minutes must hold minutes, not {'smoke': 'long'}"),
+        ({"minutes": {"smoke": float("inf")}}, "fedkit.minutes must hold minutes"),
         ({"products": "tables/x.csv"}, "fedkit.products must be a list"),
         ({"needs": [1]}, "fedkit.needs must be a list"),
         ({"title": None}, "fedkit.title must be a str"),
@@ -181,7 +184,10 @@ def test_wrong_metadata_names_file_and_field(tmp_path, meta, said):
 
 def test_unreadable_notebook(tmp_path):
     path = tmp_path / "10_x.ipynb"
-    for text in ("", "[]", '{"cells": []}'):
+    cell = {"cell_type": "code", "source": 1}
+    cells = ([1], [cell], [{}], {"a": 1}, [{**cell, "source": "", "metadata": {"tags": "parameters"}}])
+    broken = [json.dumps({"metadata": {}, "cells": some}) for some in cells]
+    for text in ("", "[]", '{"cells": []}', "[" * 100_000, *broken):
         path.write_text(text)
         with pytest.raises(FedkitError, match="10_x.ipynb: not a readable notebook"):
             read_notebook(path)
@@ -224,6 +230,10 @@ def test_a_judge_goes_to_the_notebooks_that_ask_one(notebooks, tmp_path):
         ("name", "fed avg", "fed avg"),
         ("limit", "7", 7),
         ("limit", "None", None),
+        ("limit", "{1, 2}", "{1, 2}"),
+        ("limit", "b'x'", "b'x'"),
+        ("limit", "{1: 2, 'a': 3}", "{1: 2, 'a': 3}"),
+        ("limit", "(" * 5000, "(" * 5000),
         ("seeds", "(1, 2)", [1, 2]),
         ("offline", "true", True),
     ],
@@ -414,6 +424,10 @@ def test_status_keeps_the_others(tmp_path):
     assert [(r["number"], r["status"]) for r in read_status(tmp_path)] == [("10", "ok"), ("20", "ok")]
     (tmp_path / "status.json").write_text("{half")
     assert read_status(tmp_path) == []
+    whole = Outcome("10", "a", "ok", 2.0).record()
+    damage = ({"number": ["10"]}, {"seconds": "2"}, {"seconds": float("nan")}, {"fingerprint": None}, {"status": 1})
+    (tmp_path / "status.json").write_text(json.dumps([1, *({**whole, **part} for part in damage), whole]))
+    assert read_status(tmp_path) == [whole]
 
 
 def test_junit_counts_and_survives_control_characters(tmp_path):
