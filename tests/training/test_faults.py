@@ -185,7 +185,10 @@ def test_killed_at_the_commit_of_a_turn(killed_at, whole, committed):
 def test_a_lost_client_state_is_known_and_the_remedy_gives_the_unbroken_run(broken, whole, fault):
     """Were it taken for that of a client that never took part, the run would end elsewhere without a word."""
     folder, resume = broken
-    path, *_, other = sorted((folder / "clients").iterdir())
+    states = {int(p.name.partition(".")[0]): p for p in sorted((folder / "clients").iterdir())}
+    to_come = [sample_clients(5, 2, 0, 2)[1], *sample_clients(5, 2, 0, 3)]
+    path = next(states[place] for place in to_come if place in states)  # is read again
+    other = next(p for p in states.values() if p != path)
     path.write_bytes(path.read_bytes()[:-1] if fault == "cut" else other.read_bytes())
     if fault == "gone":
         path.unlink()
