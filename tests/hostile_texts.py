@@ -32,7 +32,9 @@ def dangers(page):
         for name, value in tag.attrs.items():
             value = " ".join(value) if isinstance(value, list) else value
             asks = name in ("src", "srcdoc", "href") and (tag.name != "a" or ":" in value)
-            reach = asks and not re.match(r"data:image/|https?:" if tag.name == "a" else "data:image/|figures/", value)
+            reach = asks and not re.match(
+                r"data:image/|https?:|#" if tag.name == "a" else "data:image/|figures/", value
+            )
             if name.startswith("on") or reach or name == "data-pwned":
                 bad.append(f"{tag.name} {name}={value[:60]}")
     controls = {char for char in page if (ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
@@ -9,7 +11,9 @@ from hostile_texts import HOSTILE, dangers
 from mistune import html as rendered
 
 from fedkit import as_table
-from fedkit.common.console import printable
+from fedkit.common.console import printable, say
+from fedkit.common.errors import FedkitError
+from fedkit.common.files import read_json, write_json
 from fedkit.report.cells import markdown_text
 from fedkit.report.tables import ResultsTable
 
@@ -66,3 +70,25 @@ def test_a_results_table_with_hostile_rows_metrics_unit_judge_and_note():
 def test_printable():
     assert printable("a\tb\r\nc\x1b[31m\x85\udcff\u202e") == "a\tb\nc\\x1b[31m\\x85\\udcff\\u202e"
     assert printable("ümläut العربية 北京 😀\u200f") == "ümläut العربية 北京 😀\u200f"
+
+
+def test_say_writes_on_any_stream():
+    """A stream of an old encoding, or one that a test or a pager puts in its place; no escape of a text is obeyed."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    say("北京 \x1b[31m\udcff", stream)
+    assert raw.getvalue() == b"\\u5317\\u4eac \\x1b[31m\\udcff\n"
+    plain = io.StringIO()
+    say("北京", plain)
+    assert plain.getvalue() == "北京\n"
+
+
+def test_an_error_is_one_line_and_commands_nothing():
+    error = FedkitError("the file a\nb\x1b]0;x\x07\udcff\x9b is none")
+    assert str(error) == "the file a\\nb\\x1b]0;x\\x07\\udcff\\x9b is none"
+    assert str(FedkitError(str(error))) == str(error)
+
+
+def test_files_hold_names_that_are_no_utf8(tmp_path):
+    path = write_json(tmp_path / "x.json", {"name": "\udcff"})
+    assert path.read_bytes() == b'{\n  "name": "\\udcff"\n}\n' and read_json(path) == {"name": "\udcff"}
