@@ -74,7 +74,7 @@ def derived_key(config: Mapping[str, Any]) -> Key:
     """The key of a configuration as plain data, its `seed` among it; another for a change of anything in it."""
     text = json.dumps(["fedkit privacy key", dict(config)], sort_keys=True)
     seed = config.get("seed")
-    strong = isinstance(seed, int) and seed.bit_length() >= SECRET_BITS
+    strong = isinstance(seed, int) and seed >= 2**SECRET_BITS
     return Key(hashlib.sha256(text.encode()).digest(), BY_SEED if strong else BY_SMALL_SEED)
 
 

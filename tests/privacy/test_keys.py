@@ -114,6 +114,7 @@ def test_a_key_is_of_the_whole_configuration(tiny_spec):
     keys = {derived_key(c.as_dict()).material for c in [config, *others]}
     assert len(keys) == len({c.hash for c in [config, *others]}) == 1 + len(others)
     assert derived_key(json.loads(json.dumps(config.as_dict()))) == derived_key(config.as_dict())  # as on disk
+    assert derived_key(dict(reversed(config.as_dict().items()))) == derived_key(config.as_dict())  # in any order
 
 
 def test_seeds_that_agree_in_32_bits_share_nothing():
@@ -215,7 +216,9 @@ def test_without_a_key_nothing_is_drawn():
     assert repr(KEY.material) not in repr(KEY)
 
 
-@pytest.mark.parametrize(("seed", "rests"), [(0, "found by trial"), (2**70, "found by trial"), (SECRET | 2**127, "")])
+@pytest.mark.parametrize(
+    ("seed", "rests"), [(0, "found by trial"), (2**80 - 1, "found by trial"), (2**80, ""), (SECRET | 2**127, "")]
+)
 def test_a_small_seed_is_said_to_be_one(seed, rests):
     said = derived_key({"seed": seed}).rests_on
     assert rests in said and ("holds against who does not know the seed" in said) == (not rests)
