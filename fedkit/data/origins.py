@@ -118,6 +118,13 @@ def sentence(origins: Iterable[Origin]) -> str:
     for kind, title in KINDS.items():
         if own := dict.fromkeys(origin.named for origin in every if origin.kind == kind):
             parts.append(f"from the {title}: {', '.join(own)}")
-    if absent := dict.fromkeys(origin.source for origin in every if origin.absent):
+    if absent := lacking(every):
         parts.append(f"not in the data folder: {', '.join(absent)}")
     return "; ".join(parts)
+
+
+def lacking(origins: Iterable[Origin]) -> list[str]:
+    """The sources that were looked for in a data folder and not read from there."""
+    every = list(origins)
+    local = {origin.source for origin in every if origin.kind == "local"}
+    return list(dict.fromkeys(one.source for one in every if one.absent and one.source not in local))

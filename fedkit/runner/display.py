@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..common.console import printable, progress, say
-from ..data.origins import KINDS, origins_of
+from ..data.origins import KINDS, lacking, origins_of
 from ..profiles.specs import Profile
 from ..report.setups import compare
 from .notebooks import find_notebooks
@@ -27,7 +27,7 @@ def origins_text(outcomes: Sequence[Outcome], options: Options) -> str:
         names = dict.fromkeys(origin.named for origin in origins if origin.kind == kind)
         if names:
             lines.append(f"from the {folder if kind == 'local' else title}: {', '.join(names)}")
-    if absent := dict.fromkeys(origin.source for origin in origins if origin.absent):
+    if absent := lacking(origins):
         lines.append(f"not in the {folder}: {', '.join(absent)}")
     return printable("\n".join(lines))  # names of files, which are anybody's
 

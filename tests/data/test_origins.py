@@ -49,6 +49,8 @@ def test_words():
         "from the data folder: gsm8k_test (questions, gsm8k/test.jsonl);"
         " from the embedded world: aya (records), arena (records); not in the data folder: aya, arena"
     )
+    half = Origin("aya", "records", "local", "aya/train.jsonl", absent="it is the test split")
+    assert sentence([*made, half]).endswith("not in the data folder: arena")
     assert sentence([]) == brief([]) == ""
 
 
