@@ -141,3 +141,11 @@ def test_licence_citation_and_ignored_files():
     assert {one["title"].split(":")[0] for one in citation["references"]} == {"FedLLM-Bench", "OpenFedLLM"}
     assert {".venv/", "results/", "__pycache__/"} <= set((ROOT / ".gitignore").read_text().split())
     assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md"])
+def test_links_of_the_front_pages_lead_somewhere(name):
+    """Their relative links; the README leads to the page on trust."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert name != "README.md" or "SECURITY.md" in links
