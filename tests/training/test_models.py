@@ -105,7 +105,9 @@ def test_an_unreadable_adapter(tmp_path, content):
         content = path.read_bytes()[:-8]
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(FedkitError, match="adapter.safetensors: no readable adapter .*; delete it and train again"):
+    with pytest.raises(
+        FedkitError, match="adapter.safetensors: no readable adapter .*delete the run's folder and train"
+    ):
         load_state(path)
 
 
