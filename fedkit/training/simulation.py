@@ -29,10 +29,10 @@ from ..privacy.base import Method
 from ..privacy.keys import forget_key
 from ..privacy.registry import make_mechanism
 from .checkpoint import ADAPTER, MANIFEST, Checkpoint
-from .checks import check, check_end, reason, without_room
 from .client_base import frozen_gc
 from .client_states import ClientStates
 from .models import GOES_ON, Loaded, initial_state, load_model, load_state, nbytes, save_state
+from .refusals import check, check_end, reason, without_room
 from .registry import client_class
 from .runs import Run, RunConfig, is_finished, kept_sums
 from .specs import TrainSpec

@@ -16,8 +16,8 @@ from fedkit.common.errors import FedkitError
 from fedkit.privacy.primitives import sample_clients
 from fedkit.training import simulation
 from fedkit.training.checkpoint import read_checkpoint, read_lines
-from fedkit.training.checks import check_end, reason
 from fedkit.training.models import initial_state
+from fedkit.training.refusals import check_end, reason
 from fedkit.training.sft import SFTClient
 from fedkit.training.simulation import cosine_rate, run
 
