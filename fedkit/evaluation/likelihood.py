@@ -50,7 +50,7 @@ def continuation_nll(
     kept by model, adapter and row, and read again by any later call. `FedkitError` for a row with no context or
     nothing to score, or a cache that cannot be read.
     """
-    from ..training.checks import check_length
+    from ..training.model_checks import check_length
 
     for at, (ids, start) in enumerate(rows):
         if not 1 <= start < len(ids):

@@ -27,8 +27,8 @@ from ..common.console import quiet
 from ..common.seeds import generator, torch_seed
 from ..data.federated import FederatedDataset
 from . import lora  # noqa: F401 - before transformers' trainer, which imports peft
-from .checks import check_length
 from .losses import has_plain_head
+from .model_checks import check_length
 from .models import Loaded, adapter_state, set_adapter_state, trainable
 from .prompts import get_template
 from .specs import TrainSpec

@@ -19,7 +19,7 @@ from ..common.console import quiet
 from ..common.errors import FedkitError, unknown
 from ..common.files import ELSEWHERE, new_file, visible
 from ..common.seeds import torch_seed
-from .checks import check_whole
+from .model_checks import check_whole
 from .specs import ModelSpec
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

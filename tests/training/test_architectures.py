@@ -19,7 +19,7 @@ from fedkit.evaluation.benchmarks.harness import run_tasks, written
 from fedkit.evaluation.generation import generate
 from fedkit.evaluation.likelihood import continuation_nll
 from fedkit.evaluation.specs import EvalSpec
-from fedkit.training.checks import learned_positions
+from fedkit.training.model_checks import learned_positions
 from fedkit.training.models import initial_state, load_model, set_adapter_state
 from fedkit.training.registry import client_class
 
