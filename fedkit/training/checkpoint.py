@@ -140,6 +140,7 @@ def anothers(path: Path, error: OSError) -> FedkitError:
 def read_checkpoint(path: Path) -> tuple[Progress, Line]:
     """A checkpoint less its journals, and its header; `FedkitError` for a file that cannot be read."""
     try:
+        path.open("rb").close()  # safetensors calls every file that it cannot open a missing one
         with safe_open(path, framework="pt") as file:
             header: Line = json.loads(file.metadata()["fedkit"])
             groups: dict[str, State] = {"adapter": {}, "deltas": {}, "uploads": {}}

@@ -249,6 +249,7 @@ def load_state(path: str | Path) -> State:
     from safetensors.torch import load_file
 
     try:
+        open(path, "rb").close()  # safetensors calls every file that it cannot open a missing one
         return load_file(path)
     except PermissionError as error:
         raise FedkitError(f"{path} cannot be read ({error.strerror}); mend its rights, or ask its owner to") from error
