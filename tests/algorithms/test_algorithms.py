@@ -253,7 +253,7 @@ def test_scaffold_variates_of_a_real_run(tiny_loaded, tiny_spec, federation, tmp
         ("ffa_lora", {"r": 8}, "unknown parameter of ffa_lora 'r'; known: none"),
         ("fedprox", {"mu": -1}, "mu of fedprox is -1.0; it must be finite and at least 0"),
         ("fedprox", {"mu": float("nan")}, "mu of fedprox is nan; it must be finite and at least 0"),
-        ("fedprox", {"mu": 1e39}, r"mu of fedprox is 1e\+39; it must be finite in single precision and at least 0"),
+        ("fedprox", {"mu": 1e39}, "mu of fedprox is 1e+39; it must be finite in single precision and at least 0"),
         ("fedavgm", {"eta": 10**400}, "eta of fedavgm is inf; it must be finite and above 0"),
         ("fedavgm", {"beta": 1.5}, "beta of fedavgm is 1.5; it must be finite and at least 0 and below 1"),
         ("fedavgm", {"eta": 0.0}, "eta of fedavgm is 0.0; it must be finite and above 0"),
