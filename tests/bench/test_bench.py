@@ -135,6 +135,14 @@ def test_learning_says_where_a_target_is_missed_and_where_it_is_open(record, tmp
     assert [t["met"] for t in record("learning", "--results", tmp_path / "short")["targets"]][:3] == [None] * 3
 
 
+def test_worlds(record, tmp_path):
+    """Another world's questions and records, measured as notebook 41 measures its own; smoke proves no target."""
+    result = record("worlds", "--profile", "smoke", "--worlds", 1, "--results", tmp_path)
+    numbers = result["data"]["1"]
+    assert numbers["echo"] == 1.0 and numbers["fedavg"] >= 1.0 and [t["met"] for t in result["targets"]] == [None, None]
+    assert (tmp_path / "world-1" / "runs").is_dir() and result["rows"][0]["world"] == 1
+
+
 def test_learning_without_a_run_names_the_remedy(call, tmp_path):
     code, printed = call("learning", "--results", tmp_path)
     assert code == 2 and not printed.out
