@@ -117,7 +117,8 @@ def test_home_is_understood_in_paths(tmp_path, monkeypatch):
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "home" / "raw").mkdir(parents=True)
+    (tmp_path / "home" / "raw" / "gsm8k").mkdir(parents=True)
+    (tmp_path / "home" / "raw" / "gsm8k" / "train.jsonl").write_text("{}")  # a folder that matches nothing is refused
     kit = Session("smoke", results_dir="~/x", data_dir="~/raw")
     assert (kit.folder, kit.place.data_dir) == (tmp_path / "home" / "x", tmp_path / "home" / "raw")
     given = parse(["--results", "~/x", "--data-dir", "~/raw"], root=tmp_path)

@@ -245,7 +245,7 @@ def test_gsm8k_test_set_is_of_the_training_sets_kind(tmp_path):
         (lambda: build("fed_aya", MINI, minimun=3), "unknown parameter of fed_aya 'minimun'"),
         (lambda: build("gsm8k", MINI, excluded=()), "unknown parameter of gsm8k 'excluded'"),
         (lambda: build("fed_aya", PAPER, offline=True), "aya is not at hand and offline"),
-        (lambda: build("fed_aya", MINI, data_dir="nowhere"), "data folder .*nowhere does not exist"),
+        (lambda: build("fed_aya", MINI, data_dir="nowhere"), "--data-dir .*nowhere: it does not exist"),
         (lambda: build("fed_aya", MINI, minimum=10**6), "no client has the 1000000 records"),
         (lambda: build("fed_aya", MINI, minimum=400), "a round of profile mini samples 4"),
         (lambda: build("fed_aya", MINI, n_clients=9), "partition='iid'"),

@@ -255,7 +255,6 @@ def test_tfns_in_the_form_of_fingpt(tmp_path):
         (lambda tmp: build("domains", MINI, n_clients=8), "its own 4 clients"),
         (lambda tmp: build("alpaca", MINI, part="all"), "unknown parameter of alpaca 'part'"),
         (lambda tmp: build("fingpt", PAPER, offline=True), "fingpt is not at hand and offline"),
-        (lambda tmp: build("domains", MINI, data_dir=folder(tmp, "alpaca/train.jsonl", [alpaca(0)])), "only some of"),
         (
             lambda tmp: build("medical", MINI, data_dir=folder(tmp, "medical/train.jsonl", [{}] * 2)),
             "2 missing 'input'",

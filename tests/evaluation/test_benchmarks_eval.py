@@ -107,7 +107,7 @@ def test_a_limit_by_profile_is_stated_where_the_numbers_stand(tmp_path):
     for part, count in (("dev", 5), ("test", 60)):
         (folder / part).mkdir(parents=True)
         for subject_ in ("art", "law"):
-            (folder / part / f"{subject_}_{part}.csv").write_text("Q,a,b,c,d,A\n" * count)
+            (folder / part / f"{subject_}_{part}.csv").write_text(f"{subject_},a,b,c,d,A\n" * count)
     kit = Session("smoke", results_dir=tmp_path, data_dir=tmp_path / "data", offline=True)
     row = kit.evaluate("fed_chatbot_it", suite)
     assert row.frame().loc["MMLU", "items"] == 100 and "100 of 120 items" in row.frame().loc["MMLU", "note"]
