@@ -217,3 +217,27 @@ def test_equal_records_weigh_as_often_as_they_stand_there(loaded):
     one = completion_loss(loaded, RECORDS, template="vicuna_v1.1", max_length=512)
     twice = completion_loss(loaded, [*RECORDS, *RECORDS], template="vicuna_v1.1", max_length=512)
     assert twice["loss"] == pytest.approx(one["loss"]) and twice["tokens"] == 2 * one["tokens"]
+
+
+def test_the_workers_of_train_all_end_with_a_killed_parent():
+    """Two workers in a turn of 300 seconds each: gone when the process that started them is killed."""
+    import subprocess
+    import sys
+
+    import psutil
+
+    source = """
+import os, time
+from joblib import Parallel, delayed
+from fedkit.evaluation.exam import in_worker
+
+def turn(config):
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(300)
+
+Parallel(n_jobs=2)(delayed(in_worker)(os.getpid(), turn, None) for _ in range(2))
+"""
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True) as parent:
+        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+        parent.kill()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
