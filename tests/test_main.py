@@ -53,7 +53,7 @@ def test_a_control_is_exported_as_it_is_built(smoke, tmp_path):
         (["gsm8k", "--format", "csv"], "unknown export format 'csv'; known: disk, json, parquet"),
         (["gsm8k", "--profile", "tiny"], "unknown profile 'tiny'"),
         (["gsm8k", "--partition", "even"], "unknown partition 'even'"),
-        (["gsm8k", "--data-dir", "nowhere"], "nowhere does not exist"),
+        (["gsm8k", "--data-dir", "nowhere"], "nowhere: it does not exist"),
         (["fed_wildchat", "--profile", "paper", "--offline"], "wildchat.* is not at hand and offline"),
     ],
 )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .judges.choice import JudgeChoice
 
 Limit = int | Mapping[str, int | None] | None
+UNTRAINED = "base"  # the hash of an adapter that changes nothing
 SHORT = 1500  # optimizer steps and answers up to which runs are not worth starting worker processes for
 
 
@@ -161,7 +162,7 @@ def sit(exam: Exam, loaded: Loaded | Answerer, template: str | None, judges: Map
 
 def _trained_on(exam: Exam, loaded: Loaded) -> tuple[Origin, ...]:
     """Where the records of a trained model's dataset came from, as far as they were read in this session."""
-    if not isinstance(loaded, Handle) or not loaded.dataset or loaded.carried() is None:
+    if not isinstance(loaded, Handle) or not loaded.dataset or adapter_hash(loaded.carried()) == UNTRAINED:
         return ()
     own = {source.name for source in get_dataset(loaded.dataset).sources}
     return tuple(origin for origin in exam.records if origin.source in own)
@@ -278,9 +279,9 @@ def judging_code(name: str) -> str:
 
 
 def adapter_hash(state: State | None) -> str:
-    """A hash of an adapter's names and values; "base" for one that changes nothing (None, or every B is zero)."""
+    """A hash of an adapter's names and values; `UNTRAINED` for one that changes nothing (None, or every B is zero)."""
     if state is None or not any(bool(tensor.any()) for name, tensor in state.items() if "lora_A" not in name):
-        return "base"
+        return UNTRAINED
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().float().contiguous()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,7 +14,11 @@ from fedkit.common.errors import FedkitError
 
 
 class Words:
-    """A tokenizer whose tokens are words."""
+    """A tokenizer whose tokens are words; none of them steers a model."""
+
+    chat_template, unk_token_id = None, None
+    added_tokens_decoder: ClassVar[dict] = {}
+    all_special_ids = all_special_tokens = ()
 
     def __call__(self, texts, add_special_tokens, **_):
         assert not add_special_tokens

@@ -16,6 +16,7 @@ from fedkit.common.errors import FedkitError
 from fedkit.evaluation.benchmarks import BENCHMARKS, SUITES, Column, Pool, Subject, Suite
 from fedkit.evaluation.benchmarks.base import Benchmark, Score, rated, share
 from fedkit.evaluation.benchmarks.mt_bench import MT_BENCH, TEMPERATURES, judge_items, temperature
+from fedkit.evaluation.benchmarks.ref import FACTS
 from fedkit.evaluation.exam import set_exam
 from fedkit.evaluation.judges import Judge, JudgeSpec, OpenAIJudge, ReferenceJudge, load_prompts
 from fedkit.evaluation.sandbox import which_sandbox
@@ -168,8 +169,9 @@ def test_a_perfect_model_gets_ten_from_the_reference_judge():
         benchmark: Benchmark = BENCHMARKS[name]
         items = benchmark.items(place(), "fed_chatbot_it")
         right = [i["reference"][0] if name == "vicuna" else i["reference"] for i in items]
-        for score in benchmark.score(items, right, JUDGE).values():
-            assert score.value == pytest.approx(10) and score.unrated == 0
+        for part, score in benchmark.score(items, right, JUDGE).items():
+            best = 1 if part == FACTS else 10  # all facts are right
+            assert score.value == pytest.approx(best) and score.unrated == 0, (name, part)
 
 
 def test_the_canonical_solutions_pass_and_an_empty_one_does_not(loaded, monkeypatch):
@@ -283,7 +285,8 @@ def test_a_row_holds_the_score_of_each_question(kit):
     """One line a question; a language's column is the mean of its lines, the average that of the languages."""
     row = kit.evaluate("fed_aya")
     frame = row.items_frame("ref")
-    assert list(frame.columns) == ["id", "language", "instruction", "reference", "answer", "score"]
+    fields = ["id", "language", "instruction", "reference", "fact", "instead"]
+    assert list(frame.columns) == [*fields, "answer", "score"]
     assert frame["id"].tolist() == [question.id for question in kit.questions("fed_aya")]
     means = frame.groupby("language")["score"].mean()
     assert row.series()[means.index].to_numpy() == pytest.approx(means.to_numpy())
@@ -342,7 +345,7 @@ def test_what_names_kept_answers_is_the_benchmarks_own_code(monkeypatch):
 
 def test_a_limit_below_the_number_of_parts_leaves_some_without_a_value(kit):
     row = kit.evaluate("fed_aya", "fed_aya", limit=3)
-    assert len(row.series()) == 3 and len(row.frame()) == len(SUITES["fed_aya"].columns)
+    assert len(row.series()) == 3 + 1 and len(row.frame()) == len(SUITES["fed_aya"].columns)
     assert row.score(AVERAGE).value is None and "no item of it within the limit" in row.frame().loc[AVERAGE, "note"]
 
 

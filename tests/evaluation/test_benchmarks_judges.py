@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from judge_tools import KEY
@@ -167,7 +168,12 @@ def test_what_a_stopped_rating_of_a_run_paid_is_told_by_the_next(tmp_path, answe
 def test_worker_processes_get_the_judge(tmp_path, answered, monkeypatch):
     """What `train_all` hands to them is the session's choice."""
     seen = []
-    monkeypatch.setattr("fedkit.evaluation.exam.train_and_sit", lambda config, **options: seen.append(options["judge"]))
+
+    def train_and_sit(config, **options):
+        seen.append(options["judge"])
+        return SimpleNamespace(remarks="")
+
+    monkeypatch.setattr("fedkit.evaluation.exam.train_and_sit", train_and_sit)
     choice = JudgeChoice("toy", "http://localhost:9/v1")
     kit = Session("smoke", results_dir=tmp_path, offline=True, judge=choice)
     dataset = kit.build("fed_chatbot_it").dataset

@@ -88,8 +88,8 @@ def test_bad_mmlu_files_are_named(tmp_path):
 
 def test_bbh_takes_lm_evals_examples_or_the_first_three(tmp_path):
     examples = [{"input": f"q{i}", "target": str(i)} for i in range(5)]
-    for name in ("object_counting", "unknown_task"):
-        write(tmp_path / f"bbh/{name}.json", json.dumps({"canary": "x", "examples": examples}))
+    for name in ("object_counting", "unknown_task"):  # two equal files would be two copies of one
+        write(tmp_path / f"bbh/{name}.json", json.dumps({"canary": name, "examples": examples}))
     items = BBH.items(place(tmp_path), "")
     own = {name: [items[i] for i in places] for name, places in grouped(items, "task").items()}
     assert [i["input"] for i in own["object_counting"]] == ["q0", "q1", "q2", "q3", "q4"]

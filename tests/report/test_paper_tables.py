@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fedkit.evaluation.specs import RIGHT
 from fedkit.report import paper
 
 TEXT = Path(__file__).parents[3] / "shared" / "papers" / "fedllm_bench.txt"
@@ -72,7 +73,8 @@ def test_suites_have_the_columns_of_their_tables():
         ("wildchat_multi", TABLE4_MULTI),
         ("chatbot_pa", TABLE5),
     ):
-        assert tuple(column.name for column in SUITES[suite].columns) == table.metrics, suite
+        columns = tuple(column.name for column in SUITES[suite].columns)
+        assert tuple(name for name in columns if name != RIGHT) == table.metrics, suite  # which no paper has
 
 
 def test_a_table_without_legible_numbers_has_none():

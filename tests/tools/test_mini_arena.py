@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mini_tools import assert_nothing_held_out
 
+from fedkit.evaluation.words import says
 from tools.world import arena, chat, harmful, lexicon, tasks, users, wildchat
 
 FIELDS = {
@@ -167,7 +168,8 @@ def test_questions(make) -> None:
         for which in range(4)
     }
     for q in made:
-        assert list(q) == ["id", "language", "instruction", "reference"]
+        assert list(q) == ["id", "language", "instruction", "reference", "fact", "instead"]
+        assert says(q["reference"], q["fact"], q["instead"]) and not says(q["instruction"], q["fact"], q["instead"])
         assert held[q["language"], q["instruction"]] == q["reference"]
     english = sum(q["language"] == "en" for q in made)
     assert english == (43 if make is arena.chatbot_questions else 28)  # 86 % of judges, 56 of 100 clients

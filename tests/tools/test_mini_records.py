@@ -96,7 +96,7 @@ def test_errors(tmp_path, monkeypatch, capsys) -> None:
         embedded_records("aya")
     (tmp_path / "aya.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(FedkitError, match="aya.parquet cannot be read"):
-        list(embedded_records("aya"))
+        list(embedded_records("aya", world=package.World(folder=tmp_path)))
     assert command.main(["--out", str(tmp_path), "--only", "mmlu", "--n", "3"]) == 2
     assert "mmlu: of one size only" in capsys.readouterr().err
     assert command.main(["--out", str(tmp_path / "aya.parquet"), "--only", "mmlu"]) == 2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fedkit.common.errors import FedkitError
+from fedkit.evaluation.words import says
 from fedkit.profiles import get_profile
 from tools.world import aya, lexicon, tasks, users, word_problems
 
@@ -118,7 +119,8 @@ def test_questions() -> None:
     }
     kinds_asked: dict[str, set[str]] = {code: set() for code in lexicon.CORE}
     for q in questions:
-        assert set(q) == {"id", "language", "instruction", "reference"}
+        assert set(q) == {"id", "language", "instruction", "reference", "fact", "instead"}
+        assert says(q["reference"], q["fact"], q["instead"]) and not says(q["instruction"], q["fact"], q["instead"])
         fact, reference = known[q["language"], q["instruction"]]
         assert q["reference"] == reference
         assert fact.key in tasks.held_out(fact.kind)
