@@ -53,8 +53,8 @@ class Session:
     def __init__(
         self,
         profile: str = "mini",
-        *,
         seeds: Sequence[int] | None = None,
+        *,
         data_dir: str | Path | None = None,
         offline: bool = False,
         results_dir: str | Path | None = None,

@@ -39,13 +39,11 @@ def plan(number, attempt):
     return kinds[int(draw / 0.3 * len(kinds))] if draw < 0.3 else "rated"
 
 
-def _named(faults, early):
+def _named(faults):
     """Faults by the client's names for them."""
     names = {"too many": "status 429", "server error": "status 500", "overloaded": "status 503", "hang": "time-out"}
     names |= {"close": "connection", "half a document": "malformed reply", "another document": "malformed reply"}
-    found = Counter(names[fault] for fault in faults if fault in names)
-    found["time-out"] += early
-    return found
+    return Counter(names[fault] for fault in faults if fault in names)
 
 
 def faulty_server():
@@ -68,7 +66,7 @@ def test_a_thousand_requests_with_faults(tmp_path, caplog):
     items = [item(number) for number in range(1000)]
     path = tmp_path / "cache.jsonl"
     with faulty_server() as server:
-        judge = OpenAIJudge(spec(server, timeout=2.0, attempts=20, concurrency=32), cache=path)
+        judge = OpenAIJudge(spec(server, timeout=4.0, attempts=20, concurrency=32), cache=path)
         judgements = judge.judge_all(items)
         judge.close()
         asked = dict(server.requests)
@@ -78,8 +76,11 @@ def test_a_thousand_requests_with_faults(tmp_path, caplog):
         assert (judgement.id, judgement.why, judgement.cached) == (str(number), why, False)
         assert judgement.rating == (rating_of(number) if why == "rated" else None)
     faults = [plan(n, a) for n in sent for a in range(1, sent[n])]
-    early = sum(fault not in TRANSPORT for fault in faults)  # replies that a busy machine gave too late
-    assert judge.report.retries == {name: count for name, count in _named(faults, early).items() if count}
+    planned, told = _named(faults), Counter(judge.report.retries)
+    late = len(faults) - planned["time-out"]  # a busy machine may give any reply too late: then it is a time-out too
+    assert told.total() == len(faults) and planned["time-out"] <= told["time-out"] <= planned["time-out"] + late // 10
+    assert not [name for name in planned if name != "time-out" and told[name] > planned[name]]
+    assert set(told) == set(planned)
     assert len(judgements) == len(asked) == judge.report.judged == 1000
     assert all(j.rating in (None, rating_of(n)) for n, j in enumerate(judgements))
     assert judge.report.unparsed.total() == sum(j.rating is None for j in judgements) > 50
