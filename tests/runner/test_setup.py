@@ -110,7 +110,12 @@ def test_each_target_builds_the_environment_first(target, tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}  # of `make test`
     done = subprocess.run(["make", "-n", target], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True)
-    steps = ["-m venv .venv", "install --disable-pip-version-check --quiet --no-compile -r requirements.lock", "--no-deps", "touch"]
+    steps = [
+        "-m venv .venv",
+        "install --disable-pip-version-check --quiet --no-compile -r requirements.lock",
+        "--no-deps",
+        "touch",
+    ]
     places = [done.stdout.index(step) for step in steps]
     assert places == sorted(places)
     work = {"reproduce": "reproduce.py --profile mini", "test": "python -m pytest", "lab": "jupyter lab notebooks"}
