@@ -287,12 +287,16 @@ def test_no_descriptor_is_left(sandbox):
 
 
 ORPHAN = """
-import sys, threading, time, psutil
+import contextlib, sys, threading, time, psutil
 from fedkit.evaluation.sandbox import Limits, run_python
 program = "import time\\ndef double(x):\\n    print('up', flush=True)\\n    time.sleep(1000)"
 work = lambda: run_python(program, "double(1)", limits=Limits(wall_seconds=300.0), sandbox=sys.argv[1])
 threading.Thread(target=work, daemon=True).start()
-while len(below := psutil.Process().children(recursive=True)) < 4 or sum(p.name()[:6] == "python" for p in below) < 2:
+while True:
+    with contextlib.suppress(psutil.NoSuchProcess):  # one that ended while it was looked at
+        below = psutil.Process().children(recursive=True)
+        if len(below) >= 4 and sum(p.name()[:6] == "python" for p in below) >= 2:
+            break
     time.sleep(0.05)
 print(*[p.pid for p in below], flush=True)
 time.sleep(300)
