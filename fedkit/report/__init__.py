@@ -21,6 +21,6 @@ __getattr__, __dir__, __all__ = front_door(
         "paper": ("SETTINGS", "TABLE7", "TABLES", "label", "published"),
         "tables": ("ResultsTable", "read_csv", "save_figure"),
         "trials": ("Comparison", "gains_over_local", "yardstick_rows"),
-        "verdicts": ("Verdict", "verdict"),
+        "verdicts": ("Verdict", "printed", "verdict"),
     },
 )
