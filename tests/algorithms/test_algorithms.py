@@ -287,3 +287,10 @@ def test_defaults_and_sources():
     ]
     for name, cls in ALGORITHMS.items():
         assert cls.name == name and "20" in cls.source
+
+
+def test_local_takes_one_client_of_a_federation_of_one():
+    make_algorithm("local").check(1, 1)
+    for clients, sampled in ((2, 1), (1, 2), (2, 2)):
+        with pytest.raises(FedkitError, match=f"trains one client, but {clients} were given"):
+            make_algorithm("local").check(clients, sampled)
