@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import types
 from pathlib import Path
 
@@ -137,3 +138,17 @@ def test_the_page_on_the_house_is_what_the_code_is():
 
     assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tools.architecture`"
     assert sum(lines_of(wing) for wing in WINGS) == sum(len(p.read_text(encoding="utf-8").splitlines()) for p in FILES)
+
+
+def test_no_file_is_left_over():
+    """Each is imported, or named by a front door or a registry, or is where Python comes in."""
+    imported = {target for _, target in edges()}
+    words = {path: path.read_text(encoding="utf-8") for path in FILES}
+    left = []
+    for path in FILES:
+        if path in imported or path.stem.startswith("__"):
+            continue
+        named = re.compile(rf"""["'.]{path.stem}["':.]""")
+        if not any(named.search(text) for other, text in words.items() if other != path):
+            left.append(str(path.relative_to(PACKAGE)))
+    assert not left, "nobody imports " + ", ".join(left)
